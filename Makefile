@@ -1,0 +1,49 @@
+# Needs Python 3.11 or newer and make; everything else is set up from uv.lock on first use.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help setup test demo lint types floors bench clean
+
+help:
+	@echo "make demo    compile the example fleet and watch eight stations charge (about 30 s)"
+	@echo "make test    the whole test suite (under 5 minutes)"
+	@echo "make lint    ruff, formatting, import floors"
+	@echo "make types   mypy, strict"
+	@echo "make bench   speed, each figure as a ratio in one run"
+	@echo "make clean   remove everything that make made"
+
+# One stamp stands for "the environment is what uv.lock says".
+STAMP := .venv/.synced
+setup: $(STAMP)
+$(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml agent/pyproject.toml simulator/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Pointsman needs Python 3.11 or newer; %s is %s. Try: make PYTHON=python3.11 ..." % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 && { $(BIN)/uv --version 2>/dev/null | grep -qx 'uv $(UV_VERSION).*' || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
+	@touch $@
+
+test: setup
+	@$(BIN)/python -m pytest
+
+demo: setup
+	@$(BIN)/pointsman-sim demo
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory floors
+
+floors: setup
+	@$(BIN)/lint-imports
+
+types: setup
+	@$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-agent build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
