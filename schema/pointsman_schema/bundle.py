@@ -6,14 +6,14 @@ fields are refused. `BundleFormatError` is what a reader gets for anything else 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from pointsman_schema.canonical import CanonicalError, canonical_bytes, digest_of
 
-FORMAT = 1
+FORMAT: Final = 1
 PAYLOAD_TYPE = "application/vnd.pointsman.bundle.v1+json"
 
 LOCAL = "local"
@@ -50,7 +50,7 @@ class _Model(Struct, frozen=True, forbid_unknown_fields=True, rename="camel", kw
     """Frozen, strict, camelCase on the wire."""
 
 
-class PasswordReference(_Model):
+class PasswordReference(_Model, frozen=True):
     """A password by reference: the name of a secret on the controller."""
 
     secret: Annotated[SecretName, Meta(title="Secret", description="Name of the secret on the controller.")]
@@ -60,7 +60,7 @@ class PasswordReference(_Model):
     ]
 
 
-class UplinkPassword(_Model):
+class UplinkPassword(_Model, frozen=True):
     """The Basic password towards a supervision; `{station}` in the name stands for the station's identity."""
 
     secret: Annotated[
@@ -73,14 +73,14 @@ class UplinkPassword(_Model):
     ]
 
 
-class KeyPair(_Model):
+class KeyPair(_Model, frozen=True):
     """A certificate chain with its private key by reference."""
 
     chain: Annotated[Pem, Meta(title="Chain", description="PEM: the certificate, then its issuers.")]
     key: Annotated[SecretName, Meta(title="Key", description="Secret that holds the PEM private key.")]
 
 
-class Proxy(_Model):
+class Proxy(_Model, frozen=True):
     """An HTTP CONNECT proxy."""
 
     url: Annotated[str, Meta(title="URL", description="`http://[user@]host:port` of the proxy.")]
@@ -89,7 +89,7 @@ class Proxy(_Model):
     ]
 
 
-class Supervision(_Model):
+class Supervision(_Model, frozen=True):
     """A remote charge point operator's system."""
 
     url: Annotated[
@@ -100,9 +100,7 @@ class Supervision(_Model):
             description="Where it listens; the identity is appended to the path, or replaces `{station}`.",
         ),
     ]
-    ping_interval: Annotated[
-        WaitSeconds, Meta(title="Ping interval", description="Seconds between WebSocket pings.")
-    ]
+    ping_interval: Annotated[WaitSeconds, Meta(title="Ping interval", description="Seconds between WebSocket pings.")]
     message_timeout: Annotated[
         WaitSeconds,
         Meta(
@@ -134,9 +132,7 @@ class Supervision(_Model):
     ]
     protocols: Annotated[
         list[Protocol] | None,
-        Meta(
-            title="Protocols", description="Subprotocols in order of preference; null: as the station offers."
-        ),
+        Meta(title="Protocols", description="Subprotocols in order of preference; null: as the station offers."),
     ]
     trust: Annotated[
         list[Pem] | None,
@@ -152,7 +148,7 @@ class Supervision(_Model):
     proxy: Annotated[Proxy | None, Meta(title="Proxy", description="HTTP CONNECT proxy, or null.")]
 
 
-class Authentication(_Model):
+class Authentication(_Model, frozen=True):
     """How the controller decides on badges, where it is the operator."""
 
     online: Annotated[
@@ -169,7 +165,7 @@ class Authentication(_Model):
     ]
 
 
-class Group(_Model):
+class Group(_Model, frozen=True):
     """An authentication group: stations that share one operator."""
 
     operator: Annotated[str, Meta(title="Operator", description="Name of a supervision, or `local`.")]
@@ -186,18 +182,14 @@ class Group(_Model):
     ]
 
 
-class Station(_Model):
+class Station(_Model, frozen=True):
     """A charging station; the map's key is its OCPP identity."""
 
-    group: Annotated[
-        str | None, Meta(title="Group", description="Its authentication group; null in `unique`.")
-    ]
+    group: Annotated[str | None, Meta(title="Group", description="Its authentication group; null in `unique`.")]
     operator: Annotated[str, Meta(title="Operator", description="Name of a supervision, or `local`.")]
     protocols: Annotated[
         list[Protocol] | None,
-        Meta(
-            title="Protocols", description="Subprotocols it may speak; null: all that the controller knows."
-        ),
+        Meta(title="Protocols", description="Subprotocols it may speak; null: all that the controller knows."),
     ]
     assume_protocol: Annotated[
         Protocol | None,
@@ -215,7 +207,7 @@ class Station(_Model):
     ]
 
 
-class Badge(_Model):
+class Badge(_Model, frozen=True):
     """A badge; the map's key is its number, ASCII upper case folded to lower."""
 
     groups: Annotated[list[str], Meta(title="Groups", description="Groups of the site in which it counts.")]
@@ -229,7 +221,7 @@ class Badge(_Model):
     comment: Annotated[str, Meta(title="Comment", description="For people.")]
 
 
-class Listener(_Model):
+class Listener(_Model, frozen=True):
     """Where the controller accepts stations."""
 
     address: Annotated[str | None, Meta(title="Address", description="IP address; null: all.")]
@@ -252,7 +244,7 @@ class Listener(_Model):
     ]
 
 
-class Activation(_Model):
+class Activation(_Model, frozen=True):
     """How a new bundle comes into force."""
 
     spread: Annotated[
@@ -269,7 +261,7 @@ class Activation(_Model):
     ]
 
 
-class JournalPolicy(_Model):
+class JournalPolicy(_Model, frozen=True):
     """What the controller keeps."""
 
     keep_days: Annotated[
@@ -277,7 +269,7 @@ class JournalPolicy(_Model):
     ]
 
 
-class Config(_Model):
+class Config(_Model, frozen=True):
     """Everything that the controller needs; `configDigest` is the SHA-256 of its canonical form."""
 
     title: Annotated[str, Meta(title="Title", description="For people.")]
@@ -286,9 +278,7 @@ class Config(_Model):
     mode: Annotated[Mode, Meta(title="Supervision mode", description="local, unique or multiple.")]
     supervisions: Annotated[dict[str, Supervision], Meta(title="Supervisions", description="By name.")]
     groups: Annotated[dict[str, Group], Meta(title="Groups", description="By name; empty in `unique`.")]
-    stations: Annotated[
-        dict[str, Station], Meta(title="Stations", description="By OCPP identity.", min_length=1)
-    ]
+    stations: Annotated[dict[str, Station], Meta(title="Stations", description="By OCPP identity.", min_length=1)]
     badges: Annotated[dict[str, Badge], Meta(title="Badges", description="By folded number.")]
     badge_lists: Annotated[
         list[SecretName], Meta(title="Badge lists", description="Secrets that hold further badges as CSV.")
@@ -298,21 +288,21 @@ class Config(_Model):
     journal: Annotated[JournalPolicy, Meta(title="Journal", description="What is kept.")]
 
 
-class Input(_Model):
+class Input(_Model, frozen=True):
     """A file that went into the bundle."""
 
     file: Annotated[str, Meta(title="File", description="Path relative to the sites root.")]
     digest: Annotated[Digest, Meta(title="Digest", description="SHA-256 of its bytes.")]
 
 
-class Source(_Model):
+class Source(_Model, frozen=True):
     """Where the bundle comes from."""
 
     revision: Annotated[str | None, Meta(title="Revision", description="Of the configuration repository.")]
     file: Annotated[str, Meta(title="File", description="The site's file, relative to the sites root.")]
 
 
-class Lock(_Model):
+class Lock(_Model, frozen=True):
     """What the bundle was made with."""
 
     compiler: Annotated[str, Meta(title="Compiler", description="Version of the compiler.")]
@@ -320,7 +310,7 @@ class Lock(_Model):
     inputs: Annotated[list[Input], Meta(title="Inputs", description="All files read, sorted by path.")]
 
 
-class Bundle(_Model):
+class Bundle(_Model, frozen=True):
     """The payload of a bundle file."""
 
     format: Annotated[Literal[1], Meta(title="Format", description="Version of this model.")]
@@ -329,9 +319,7 @@ class Bundle(_Model):
         Annotated[int, Meta(ge=0, le=2**53 - 1)],
         Meta(title="Sequence", description="Rises with each release; a controller never goes below."),
     ]
-    config_digest: Annotated[
-        Digest, Meta(title="Config digest", description="SHA-256 of the canonical `config`.")
-    ]
+    config_digest: Annotated[Digest, Meta(title="Config digest", description="SHA-256 of the canonical `config`.")]
     source: Annotated[Source, Meta(title="Source", description="Where it comes from.")]
     lock: Annotated[Lock, Meta(title="Lock", description="What it was made with.")]
     config: Annotated[Config, Meta(title="Config", description="What the controller does.")]
@@ -363,9 +351,7 @@ def read_payload(payload: bytes) -> Bundle:
     """
     plain = _decode_plain(payload)
     if not isinstance(plain, Mapping) or plain.get("format") != FORMAT or plain.get("format") is True:
-        raise BundleFormatError(
-            "unknown-format", f"the payload is not of format {FORMAT}; a newer agent may read it"
-        )
+        raise BundleFormatError("unknown-format", f"the payload is not of format {FORMAT}; a newer agent may read it")
     _demand_canonical(payload, plain)
     try:
         bundle = msgspec.convert(plain, Bundle, strict=True)
@@ -386,7 +372,7 @@ def bundle_schema() -> dict[str, Any]:
         **schema,
         "$defs": components,
     }
-    return _with_ecma_patterns(whole)
+    return {key: _with_ecma_patterns(value) for key, value in whole.items()}
 
 
 def _with_ecma_patterns(schema: Any) -> Any:

@@ -27,9 +27,7 @@ def canonical_bytes(value: object) -> bytes:
     plain = msgspec.to_builtins(value, str_keys=False)
     _demand_canonical(plain)
     try:
-        return json.dumps(
-            plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
-        ).encode()
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
     except UnicodeEncodeError as error:
         raise CanonicalError("canonical JSON holds no lone surrogates") from error
 

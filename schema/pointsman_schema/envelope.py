@@ -101,9 +101,7 @@ def load_public_key(pem: bytes) -> Ed25519PublicKey:
     """Return the Ed25519 public key in `pem`; raises ValueError when there is none."""
     try:
         key = serialization.load_pem_public_key(pem)
-    except (
-        Exception
-    ) as error:  # cryptography raises ValueError and its own UnsupportedAlgorithm, both the file's fault
+    except Exception as error:  # cryptography raises ValueError and its own UnsupportedAlgorithm, both the file's fault
         raise ValueError("no PEM public key") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError("the public key is not Ed25519")
@@ -146,9 +144,7 @@ def _encode(payload: bytes, signatures: Iterable[Signature]) -> bytes:
 
 def _open(envelope: bytes) -> tuple[Envelope, bytes]:
     if len(envelope) > LARGEST_ENVELOPE_BYTES:
-        raise EnvelopeError(
-            "too-large", f"the bundle has {len(envelope)} bytes, more than {LARGEST_ENVELOPE_BYTES}"
-        )
+        raise EnvelopeError("too-large", f"the bundle has {len(envelope)} bytes, more than {LARGEST_ENVELOPE_BYTES}")
     try:
         opened = msgspec.json.decode(envelope, type=Envelope)
         payload = base64.b64decode(opened.payload, validate=True)
