@@ -1,0 +1,56 @@
+"""Problems: what is wrong in a person's file, where it stands and what to do about it.
+
+A problem is a value: the parts of the compiler yield problems, `report/` renders them. Codes are stable, `PM` and three
+digits, and name a topic: 1xx YAML, 2xx shape, 3xx rules over one site, 4xx rules over the fleet, 5xx files.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A stretch of a file, in lines and columns that count from 1; the end is the column after the last character.
+
+    `file` is relative to the root, with `/`.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that helps to understand a problem, such as `first written here`."""
+
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong (`message`), where (`place`, and `path` as a JSON pointer) and what to do (`help`)."""
+
+    code: str
+    severity: Severity
+    message: str
+    help: str
+    place: Place
+    path: str
+    related: tuple[Related, ...] = ()
+
+
+def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Return `problems` by file, line, column and code; what is equal in these stands by path and message."""
+    return sorted(problems, key=_order)
+
+
+def _order(problem: Problem) -> tuple[str, int, int, str, str, str]:
+    place = problem.place
+    return place.file, place.line, place.column, problem.code, problem.path, problem.message
