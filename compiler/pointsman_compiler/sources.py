@@ -1,0 +1,180 @@
+"""Find and read the files of a sites folder: with the caller of `emit` the only part that touches the disk.
+
+A path never leaves the root: not by `..`, not as an absolute path, not through a link. What is read once stays in
+memory, so that everything that one run says is about the same bytes.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from pointsman_compiler.problems import Place, Problem, Related
+
+FLEET_FILE: Final = "fleet.yaml"
+ROLLOUT_FILE: Final = "rollout.yaml"
+
+# Above the largest file that a site may name: a list of badges, 16 MiB.
+LARGEST_READ_BYTES: Final = 16 * 1024 * 1024
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+Fault = Literal["missing", "outside", "link", "too-large", "unreadable"]
+
+
+class SourceError(Exception):
+    """A file that cannot be had: which, why and the remedy. The author of the tree is at fault."""
+
+    def __init__(self, reason: Fault, file: str, message: str, help: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.file = file
+        self.message = message
+        self.help = help
+
+
+class SourceTree:
+    """The files below one root. Names are relative to the root, with `/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._read: dict[str, bytes] = {}
+
+    def site_files(self) -> tuple[list[str], list[Problem]]:
+        """Return the names of all sites, sorted, and what is wrong with names in the tree.
+
+        Problems are `.yml` (such a file is not listed), two equal stems (both are) and linked folders (not walked).
+        Raises SourceError when the root is no folder, or a folder cannot be listed.
+        """
+        if not self.root.is_dir():
+            raise SourceError("missing", ".", f"there is no folder {self.root}", "name the folder of the sites")
+        problems: list[Problem] = []
+        sites: list[str] = []
+        for name in sorted(self._walk(problems)):
+            if name.endswith(".yaml") and name not in (FLEET_FILE, ROLLOUT_FILE):
+                sites.append(name)
+            elif name.endswith(".yml"):
+                problems.append(_wrong_ending(name))
+        return sites, [*problems, *_equal_stems(sites)]
+
+    def fleet_file(self) -> str | None:
+        """Return the name of the fleet's file, or None where the tree has none."""
+        return FLEET_FILE if os.path.lexists(self.root / FLEET_FILE) else None
+
+    def read(self, file: str) -> bytes:
+        """Return the bytes of `file`; the same at each call. Raises SourceError."""
+        if file not in self._read:
+            self._read[file] = self._read_once(_within_root(file))
+        return self._read[file]
+
+    def resolve(self, named_in: str, reference: str) -> str:
+        """Return the name of the file that `reference` means when `named_in` says it. Raises SourceError.
+
+        Only the path is judged here: `read` tells whether the file is there.
+        """
+        if reference.startswith("/"):
+            return _within_root(reference)
+        folder = PurePosixPath(named_in).parent.as_posix()
+        return _within_root(reference if folder == "." else f"{folder}/{reference}")
+
+    def _walk(self, problems: list[Problem]) -> Iterator[str]:
+        for folder, folders, files in os.walk(self.root, onerror=_raise_unreadable):
+            shown = [name for name in folders if _is_shown(name)]
+            linked = [name for name in shown if os.path.islink(os.path.join(folder, name))]
+            folders[:] = [name for name in shown if name not in linked]
+            problems += (_linked_folder(self._relative(folder, name)) for name in linked)
+            yield from (self._relative(folder, name) for name in files if _is_shown(name))
+
+    def _relative(self, folder: str, name: str) -> str:
+        return Path(folder, name).relative_to(self.root).as_posix()
+
+    def _read_once(self, file: str) -> bytes:
+        try:
+            path = (self.root / file).resolve(strict=True)
+            kind = path.stat().st_mode
+        except FileNotFoundError as error:
+            raise SourceError("missing", file, f"there is no file {file}", "check the path; case counts") from error
+        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            raise _unreadable(file, error) from error
+        if not path.is_relative_to(self.root.resolve()):
+            raise SourceError("link", file, f"{file} is a link out of the sites folder", "put the file itself there")
+        if not stat.S_ISREG(kind):  # reading a pipe or a device might never end
+            raise SourceError("unreadable", file, f"{file} is not a regular file", "name a file")
+        return _read_bounded(file, path)
+
+
+def _read_bounded(file: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(LARGEST_READ_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if len(content) > LARGEST_READ_BYTES:
+        message = f"{file} has more than {LARGEST_READ_BYTES} bytes (16 MiB)"
+        raise SourceError("too-large", file, message, "split it, or name a smaller file")
+    return content
+
+
+def _within_root(file: str) -> str:
+    """Return `file` without `.` and `..`; links are looked at when it is read."""
+    if not file or "\\" in file or not file.isprintable():
+        help = "write it relative to the file that names it, with `/` between folders"
+        raise SourceError("outside", file, f"{file!r} is no path to a file", help)
+    if file.startswith("/") or _DRIVE.match(file):
+        help = "write the path relative to the file that names it"
+        raise SourceError("outside", file, f"{file} is an absolute path", help)
+    parts: list[str] = []
+    for part in PurePosixPath(file).parts:
+        if part != "..":
+            parts.append(part)
+        elif parts:
+            parts.pop()
+        else:
+            message = f"{file} leaves the sites folder"
+            raise SourceError("outside", file, message, "move the file below the sites folder")
+    if not parts:
+        raise SourceError("outside", file, f"{file} is a folder", "name a file")
+    return "/".join(parts)
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def _raise_unreadable(error: OSError) -> None:
+    raise _unreadable(str(error.filename), error)
+
+
+def _unreadable(file: str, error: Exception) -> SourceError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return SourceError("unreadable", file, f"{file} cannot be read: {reason}", "check the file and its permissions")
+
+
+def _whole_file(file: str) -> Place:
+    return Place(file, 1, 1, 1, 1)
+
+
+def _wrong_ending(file: str) -> Problem:
+    renamed = f"{file.removesuffix('.yml')}.yaml"
+    message = f"{file} is not read: a site's file ends with .yaml"
+    help = f"rename it to {renamed}, or let its name begin with _ to keep it unread"
+    return Problem("PM591", "error", message, help, _whole_file(file), "")
+
+
+def _linked_folder(file: str) -> Problem:
+    message = f"the folder {file} is a link, and links to folders are not followed"
+    return Problem("PM593", "error", message, "put the folder itself there", _whole_file(file), "")
+
+
+def _equal_stems(sites: list[str]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for file in sites:
+        stem = PurePosixPath(file).stem
+        other = first.setdefault(stem, file)
+        if other != file:
+            message = f"two files are the site {stem}: {other} and {file}"
+            related = Related("the other file", _whole_file(other))
+            help = "a site's id is its file's name without .yaml: rename one of the two"
+            yield Problem("PM592", "error", message, help, _whole_file(file), "", (related,))
