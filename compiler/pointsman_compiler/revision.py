@@ -1,0 +1,63 @@
+"""What git says of a sites folder: the commit that a release is made of, and whether its inputs are that commit's."""
+
+import os
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+GIT_WITHIN_S: Final = 60.0
+"""Ours to choose: a cold cache over a network disk takes seconds, a hanging disk for ever."""
+
+
+class RevisionError(Exception):
+    """There is no commit that the inputs are of; the message ends with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The commit checked out: its hash, and the time of its making in seconds since 1970 (the default sequence)."""
+
+    revision: str
+    committed_s: int
+
+
+def read_head(root: Path, inputs: Collection[str]) -> Head:
+    """Return the commit that `inputs` (relative to `root`) are of.
+
+    Raises RevisionError outside git, before the first commit, and when an input is not as it is in HEAD.
+    """
+    committed, revision = _git(root, "log", "-1", "--format=%ct %H", "HEAD").split()
+    known = _names(_git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "."))
+    changed = _names(_git(root, "diff", "-z", "--name-only", "--relative", "HEAD", "--", "."))
+    differing = sorted(file for file in inputs if file in changed or file not in known)
+    if differing:
+        raise RevisionError(
+            f"{differing[0]}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''} differs from git's HEAD, "
+            "so its commit time would name another state: commit first, or give --sequence N"
+        )
+    return Head(revision, int(committed))
+
+
+def _names(output: str) -> frozenset[str]:
+    return frozenset(output.split("\0"))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    remedy = "give --sequence N, a number that rises with each release"
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.quotePath=false", *arguments],
+            cwd=root,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            capture_output=True,
+            timeout=GIT_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RevisionError(f"git cannot be asked for the commit time of HEAD ({error}): {remedy}") from error
+    if done.returncode != 0:
+        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
+        raise RevisionError(f"git knows no commit time of HEAD here ({said}): {remedy}")
+    return done.stdout.decode(errors="surrogateescape")

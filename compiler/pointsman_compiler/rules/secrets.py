@@ -1,0 +1,132 @@
+"""Rules on secrets: only references, whose names fit every station that they stand for."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from pointsman_compiler.document import Document, Path
+from pointsman_compiler.grouping import Grouping
+from pointsman_compiler.layers import CHOICES, LayeredSite, strings_below
+from pointsman_compiler.problems import Problem
+from pointsman_compiler.urls import STATION
+from pointsman_compiler.wording import listing
+
+CLEAR_SECRET: Final = "PM360"
+SECRET_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,63}")
+SECRET_TEMPLATE: Final = re.compile(r"(?:[A-Za-z0-9._-]|\{station\}){1,63}")
+REFERENCES: Final = ("secret", "secretPerStation")
+
+_PEM: Final = "-----BEGIN"
+_KEY_MATERIAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,}")
+"""32 hex digits or more: the form of OCPP 1.6 authorization keys (16 bytes and more), not of a name."""
+_TELLING_KEY: Final = re.compile(
+    r"(?:^|.*[^a-z])(?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|private|auth)[-_]?key)$", re.IGNORECASE
+)
+_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CHOICE_KEYS: Final = frozenset({"password", "stationPassword"})
+_HELP: Final = (
+    "remove it here and from git's history, change it where it is in use, put it into a secret file on the controller "
+    "and refer to that by name: `{secret: <name>}`"
+)
+
+
+def find_clear_secrets(document: Document) -> Iterator[Problem]:
+    """Yield a problem for everything in `document` that looks like key material or a password, and for odd names."""
+    for path, message in _clear(document.data, ()):
+        yield document.problem(CLEAR_SECRET, message, _HELP, path)
+    for path, text in strings_below(document.data):
+        if path and path[-1] in REFERENCES and _PEM not in text and not _KEY_MATERIAL.fullmatch(text):
+            yield from _odd_name(document, path, text)
+
+
+def find_secret_problems(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
+    """Yield a problem for each secret name with `{station}` in it that some station's identity does not fit."""
+    own = [name for name in site.map_at(("stations",)) if "password" not in site.map_at(("stations", name))]
+    yield from _fit(site, ("stationPassword", "secretPerStation"), own)
+    for name in site.map_at(("supervisions",)):
+        stations = stations_of_supervision(site, grouping, name)
+        yield from _fit(site, ("supervisions", name, "password", "secretPerStation"), stations)
+
+
+def stations_of_supervision(site: LayeredSite, grouping: Grouping, name: str) -> list[str]:
+    """Return the stations whose operator is the supervision `name`."""
+    if site.at(("supervision",)) == "unique":
+        return list(site.map_at(("stations",)))
+    return [
+        station
+        for station, memberships in grouping.memberships.items()
+        if any(membership.written.operator == name for membership in memberships)
+    ]
+
+
+def secret_for(template: str, station: str) -> str | None:
+    """Return the name of `station`'s secret, or None where its identity does not fit into one."""
+    name = template.replace(STATION, station)
+    return name if SECRET_NAME.fullmatch(name) else None
+
+
+def _clear(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    match value:
+        case str() if _PEM in value:
+            yield path, "key material or a certificate stands here in clear; Pointsman takes files and references only"
+        case Mapping():
+            for key, item in value.items():
+                message = _clear_at(str(key), item, path)
+                if message is None:
+                    yield from _clear(item, (*path, key))
+                else:
+                    yield (*path, key), message
+        case list():
+            for index, item in enumerate(value):
+                yield from _clear(item, (*path, index))
+
+
+def _clear_at(key: str, value: Any, path: Path) -> str | None:
+    """What is wrong with `value` under `key`, as far as the key tells."""
+    if key in _CHOICE_KEYS and isinstance(value, Mapping):
+        odd = [name for name, item in value.items() if name not in (*REFERENCES, "format") and isinstance(item, str)]
+        return f"`{key}` holds a secret in clear (`{odd[0]}`); only a reference may stand here" if odd else None
+    if not isinstance(value, str) or _PEM in value:
+        return None
+    if key in REFERENCES:
+        return "this looks like the secret itself, not its name" if _KEY_MATERIAL.fullmatch(value) else None
+    if key in _CHOICE_KEYS and value == "none":
+        return None
+    if (key == "key" and path and path[-1] in CHOICES) or _TELLING_KEY.match(_CAMEL.sub("-", key)):
+        return f"`{key}` holds a secret in clear; only a reference may stand here"
+    return None
+
+
+def _odd_name(document: Document, path: Path, text: str) -> Iterator[Problem]:
+    is_template = path[-1] == "secretPerStation"
+    if is_template and SECRET_TEMPLATE.fullmatch(text) and STATION not in text:
+        yield document.problem(
+            "PM363",
+            "`secretPerStation` names the same secret for every station: it holds no {station}",
+            "put {station} into the name, or write `secret` if one secret for all is meant",
+            path,
+        )
+    elif not (SECRET_TEMPLATE if is_template else SECRET_NAME).fullmatch(text):
+        yield document.problem(
+            "PM361",
+            "this is no name of a secret" + (", it may be the secret itself" if STATION not in text else ""),
+            "write the name of a file in the controller's secrets folder: letters, digits, `.`, `_` and `-`, at most 63"
+            + ("; {station} may stand in `secretPerStation` only" if STATION in text else "."),
+            path,
+        )
+
+
+def _fit(site: LayeredSite, path: Path, stations: Iterable[str]) -> Iterator[Problem]:
+    template = site.text_at(path)
+    if template is None or not SECRET_TEMPLATE.fullmatch(template):
+        return
+    unfit = [station for station in stations if secret_for(template, station) is None]
+    if unfit:
+        yield site.problem(
+            "PM362",
+            f"with {listing(unfit)} in the place of {{station}} this is no name of a secret",
+            "give these stations a password of their own (`password: {secret: <name>}`), or rename them: a secret's "
+            "name has letters, digits, `.`, `_` and `-`, at most 63",
+            path,
+            related=(site.related("this station", ("stations", unfit[0]), "key"),),
+        )
