@@ -2,7 +2,7 @@
 
 The library's own functions hang or leak against bad peers, so streams and deadlines are owned here: `WatchedStream`
 says when the other end has gone and keeps what an HTTP refusal said, even where the library never reports it (a body
-that ends with the connection); a send that did not finish has torn its frame, so `SocketLink.send` gives the stream up.
+that ends with the connection); a send that was cut off has torn its frame, so `SocketLink.send` gives the stream up.
 """
 
 import trio
@@ -64,6 +64,7 @@ class SocketLink:
     def __init__(self, socket: WebSocketConnection, stream: WatchedStream) -> None:
         self._socket = socket
         self._stream = stream
+        self._close_ended: trio.Event | None = None
 
     @property
     def protocol(self) -> str | None:
@@ -71,16 +72,19 @@ class SocketLink:
         return self._socket.subprotocol
 
     async def send(self, text: str) -> None:
-        """Send one text message; raises LinkClosed. A send that fails in any way gives the stream up."""
-        is_sent = False
+        """Send one text message; raises LinkClosed. A send that is cut off has torn its frame: the stream is given up."""
+        is_torn = True
         try:
             with trio.fail_after(SEND_WITHIN_S):
                 await self._socket.send_message(text)
-            is_sent = True
-        except (ConnectionClosed, ProtocolError, trio.TooSlowError) as error:
+            is_torn = False
+        except (ConnectionClosed, ProtocolError) as error:
+            is_torn = False  # nothing of it left; a Close frame may be on its way and must not be cut off
             raise self._closed() from error
+        except trio.TooSlowError as error:
+            raise LinkClosed(1006, "the other side takes nothing") from error
         finally:
-            if not is_sent:
+            if is_torn:
                 await trio.aclose_forcefully(self._stream)
 
     async def receive(self) -> str:
@@ -91,6 +95,8 @@ class SocketLink:
         try:
             message = await self._socket.get_message()
         except ConnectionClosed as error:
+            if self._close_ended is not None:
+                await self._close_ended.wait()  # bounded by `close`; leaving earlier would cut our own Close off
             raise self._closed() from error
         return message if isinstance(message, str) else message.decode("utf-8", "replace")
 
@@ -104,12 +110,17 @@ class SocketLink:
 
     async def close(self, code: int, reason: str | None) -> None:
         """Send Close, wait at most CLOSE_WITHIN_S for the other side's, give the stream up. Any number of times."""
+        if self._close_ended is not None:
+            await self._close_ended.wait()
+            return
+        self._close_ended = trio.Event()
         try:
             with trio.move_on_after(CLOSE_WITHIN_S, shield=True):  # the last write: short, and bounded
                 await self._socket.aclose(code, reason)
         except ProtocolError:
             pass  # the other side closed in the same moment
         finally:
+            self._close_ended.set()
             await trio.aclose_forcefully(self._stream)
 
     async def drop(self) -> None:

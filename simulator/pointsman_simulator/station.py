@@ -150,16 +150,21 @@ class Station(Peer):
         return Heard(answer.payload, answer.error.code if answer.error else None)
 
     async def _pause(self, pause: Pause) -> Heard:
-        if self.closed is not None:
-            raise LinkClosed(self.closed.code, self.closed.reason)
         with trio.move_on_after(pause.seconds):
             await self._stop.wait()
+        if self.closed is not None:
+            raise LinkClosed(self.closed.code, self.closed.reason)
         return Heard({}, STOPPED if self._stop.is_set() else None)
+
+    def _end(self) -> None:
+        super()._end()
+        self._stop.set()  # nobody waits on a dead link
 
     def occupy(self, badge: str) -> None:
         """A session begins: what asked the last one to stop is forgotten."""
         self.memory.badge_in_use = badge
-        self._stop = trio.Event()
+        if self.closed is None:
+            self._stop = trio.Event()
 
     def release(self) -> None:
         """The session is over."""

@@ -286,11 +286,11 @@ async def test_a_link_that_ends_in_a_session_is_its_reason() -> None:
     ):
 
         async def cut() -> None:
-            await supervision.wait_for(lambda entry: entry.action == "MeterValues")
+            await supervision.wait_for(lambda entry: '"Charging"' in entry.text)
             await supervision.close_station("LYO-01", 1001, "going away")
 
         nursery.start_soon(cut)
-        result = await run_session(station, profile=station.profile.__class__(meter_interval_s=5.0, meter_values=2))
+        result = await run_session(station, profile=station.profile.__class__(meter_interval_s=30.0))
 
     assert not result.completed
     assert result.reason == "the link is closed: 1001 going away"
