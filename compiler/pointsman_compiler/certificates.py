@@ -54,7 +54,7 @@ def read_certificates(raw: bytes) -> tuple[Certificate, ...]:
     except ValueError as error:  # cryptography's parser, for PEM frames and DER alike
         raise CertificateFault(
             "PM511",
-            f"the file holds no certificate that can be read ({str(error).splitlines()[0]})",
+            "the file holds no certificate that can be read",
             "it must hold certificates in PEM form: -----BEGIN CERTIFICATE----- and what follows",
         ) from error
 

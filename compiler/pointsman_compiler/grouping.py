@@ -46,10 +46,14 @@ class Membership:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The groups of a site as written, and each station's memberships (exactly one, in a site without faults)."""
+    """The groups of a site as written, and each station's memberships (exactly one, in a site without faults).
+
+    `is_whole` is false where some group is of the wrong shape: then nothing can be said of what is missing.
+    """
 
     groups: Mapping[str, WrittenGroup]
     memberships: Mapping[str, tuple[Membership, ...]]
+    is_whole: bool
 
     def of(self, station: str) -> Membership | None:
         """Return the first group that lists `station`, or None."""
@@ -94,7 +98,7 @@ def group_stations(site: LayeredSite) -> Grouping:
         if group.kind != "list":
             for station in rest:
                 memberships[station].append(_of_rest(group, station))
-    return Grouping(groups, {station: tuple(found) for station, found in memberships.items()})
+    return Grouping(groups, {station: tuple(found) for station, found in memberships.items()}, _is_whole(site, groups))
 
 
 def _written_groups(site: LayeredSite) -> Iterator[WrittenGroup]:
@@ -105,6 +109,16 @@ def _written_groups(site: LayeredSite) -> Iterator[WrittenGroup]:
         path: Path = ("groups", name)
         operator = site.at((*path, "operator"), LOCAL if is_local else None)
         yield WrittenGroup(name, path, operator if isinstance(operator, str) else None, _kind(site, path))
+
+
+def _is_whole(site: LayeredSite, groups: Mapping[str, WrittenGroup]) -> bool:
+    if "groups" in site.data and not isinstance(site.at(("groups",)), Mapping):
+        return False
+    written = [group for group in groups.values() if group.path]
+    return all(
+        group.operator is not None and (group.kind != "list" or site.list_at((*group.path, "stations")))
+        for group in written
+    )
 
 
 def _kind(site: LayeredSite, path: Path) -> Kind:

@@ -1,5 +1,6 @@
 """Ed25519 keys as files and environment variables: made, loaded, never printed."""
 
+import errno
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ FROM_ENVIRONMENT: Final = "env:"
 
 
 class KeyUnusable(Exception):
-    """A key that cannot be had; the message ends with the remedy. `is_file` tells whether reading a file failed."""
+    """A key that cannot be had, and the remedy. `is_file` tells whether reading a file failed."""
 
-    def __init__(self, message: str, *, is_file: bool = False) -> None:
+    def __init__(self, message: str, help: str, *, is_file: bool = False) -> None:
         super().__init__(message)
+        self.help = help
         self.is_file = is_file
 
 
@@ -45,7 +47,7 @@ def write_key(files: KeyFiles, name: Path) -> None:
     """Write NAME.key (0600) and NAME.pub; raises FileExistsError rather than replace either, or OSError."""
     private, public = name.with_name(name.name + ".key"), name.with_name(name.name + ".pub")
     if os.path.lexists(public):
-        raise FileExistsError(str(public))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(public))
     _write_new(private, files.private, 0o600)
     _write_new(public, files.public, 0o644)
 
@@ -61,19 +63,19 @@ def read_private_key(where: str, environment: Mapping[str, str], ask: Callable[[
         return load_private_key(pem, passphrase)
     except (ValueError, TypeError) as error:
         if passphrase is not None:
-            raise KeyUnusable(f"{where}: the passphrase is wrong, or this is no Ed25519 key: try again") from error
-        raise KeyUnusable(f"{where} holds no PEM Ed25519 private key: make one with `pointsman keygen`") from error
+            raise KeyUnusable(f"{where}: the passphrase is wrong, or this is no Ed25519 key", "try again") from error
+        raise KeyUnusable(f"{where} holds no PEM Ed25519 private key", "make one with `pointsman keygen`") from error
 
 
 def read_public_key(file: str) -> Ed25519PublicKey:
     """Return the public key in `file`; raises KeyUnusable."""
     pem = _bytes(file)
     if b"PRIVATE KEY-----" in pem:
-        raise KeyUnusable(f"{file} is a private key: give the .pub file made with it, and keep this one at home")
+        raise KeyUnusable(f"{file} is a private key", "give the .pub file made with it, and keep this one at home")
     try:
         return load_public_key(pem)
     except ValueError as error:
-        raise KeyUnusable(f"{file}: {error}: give the .pub file that `pointsman keygen` made") from error
+        raise KeyUnusable(f"{file}: {error}", "give the .pub file that `pointsman keygen` made") from error
 
 
 def _pem(where: str, environment: Mapping[str, str]) -> bytes:
@@ -81,7 +83,7 @@ def _pem(where: str, environment: Mapping[str, str]) -> bytes:
         return _bytes(where)
     name = where.removeprefix(FROM_ENVIRONMENT)
     if not environment.get(name):
-        raise KeyUnusable(f"the environment variable {name} is not set: let it hold the PEM text of the key")
+        raise KeyUnusable(f"the environment variable {name} is not set", "let it hold the PEM text of the key")
     return environment[name].encode()
 
 
@@ -89,7 +91,7 @@ def _bytes(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        raise KeyUnusable(f"{file} cannot be read: {error.strerror}: name a key file", is_file=True) from error
+        raise KeyUnusable(f"{file} cannot be read: {error.strerror}", "name a key file", is_file=True) from error
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -10,9 +10,15 @@ from typing import Final
 GIT_WITHIN_S: Final = 60.0
 """Ours to choose: a cold cache over a network disk takes seconds, a hanging disk for ever."""
 
+NUMBER_IT: Final = "give --sequence N, a number that rises with each release"
+
 
 class RevisionError(Exception):
-    """There is no commit that the inputs are of; the message ends with the remedy."""
+    """There is no commit that the inputs are of, and the remedy."""
+
+    def __init__(self, message: str, help: str = NUMBER_IT) -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ def read_head(root: Path, inputs: Collection[str]) -> Head:
     if differing:
         raise RevisionError(
             f"{differing[0]}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''} differs from git's HEAD, "
-            "so its commit time would name another state: commit first, or give --sequence N"
+            "so its commit time would name another state",
+            "commit first, or give --sequence N",
         )
     return Head(revision, int(committed))
 
@@ -45,7 +52,6 @@ def _names(output: str) -> frozenset[str]:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    remedy = "give --sequence N, a number that rises with each release"
     try:
         done = subprocess.run(
             ["git", "-c", "core.quotePath=false", *arguments],
@@ -56,8 +62,8 @@ def _git(root: Path, *arguments: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RevisionError(f"git cannot be asked for the commit time of HEAD ({error}): {remedy}") from error
+        raise RevisionError(f"git cannot be asked for the commit time of HEAD ({error})") from error
     if done.returncode != 0:
         said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
-        raise RevisionError(f"git knows no commit time of HEAD here ({said}): {remedy}")
+        raise RevisionError(f"git knows no commit time of HEAD here ({said})")
     return done.stdout.decode(errors="surrogateescape")

@@ -143,7 +143,7 @@ def _compiled(text: str) -> Template:
                 raise TemplateFault(f"only plain expressions are admitted, no {type(node).__name__.lower()}")
         return _ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as error:
-        raise TemplateFault(error.message or "its syntax is wrong") from error
+        raise TemplateFault((error.message or "its syntax is wrong").rstrip(".")) from error
     except RecursionError as error:
         raise TemplateFault("it is nested too deep") from error
 

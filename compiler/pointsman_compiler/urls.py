@@ -146,7 +146,7 @@ def _demand_whole(path: str, query: str | None) -> None:
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
     match = _AUTHORITY.fullmatch(authority)
-    if match is None:
+    if match is None or ":" in (match["port"] or ""):
         raise UrlFault(
             "PM317",
             f"{authority!r} is no host, or host and port",
@@ -191,7 +191,7 @@ def _a_label(text: str) -> str:
     try:
         return idna.encode(text, uts46=True).decode()
     except idna.IDNAError as error:
-        raise UrlFault("PM317", f"{text!r} is no valid internationalised host: {error}", "correct the host") from error
+        raise UrlFault("PM317", f"{text!r} is no valid internationalised host name", "correct the host") from error
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -20,7 +20,7 @@ def find_badge_problems(site: LayeredSite, grouping: Grouping, attachments: Atta
     """Yield what is wrong with the badges of `site`, those in its lists included."""
     if "badges" not in site.data:
         return
-    if not any(group.is_local for group in grouping.groups.values()):
+    if grouping.is_whole and not any(group.is_local for group in grouping.groups.values()):
         yield _without_local_group(site)
         return
     yield from _policy(site)

@@ -17,9 +17,9 @@ def find_fleet_problems(sites: Iterable[LayeredSite]) -> Iterator[Problem]:
     first: dict[str, list[tuple[LayeredSite, str, str]]] = {}
     for site in sites:
         for station, name, url in _remote_stations(site):
-            others = first.setdefault(station, [])
-            yield from _compare(site, station, name, url, others)
-            others.append((site, name, url))
+            found = first.setdefault(station, [])
+            yield from _compare(site, station, name, url, [one for one in found if one[0] is not site])
+            found.append((site, name, url))
 
 
 def _remote_stations(site: LayeredSite) -> Iterator[tuple[str, str, str]]:
@@ -36,7 +36,7 @@ def _compare(
 ) -> Iterator[Problem]:
     if not others:
         return
-    same = [other for other in others if other[2] == url]
+    same = [one for one in others if one[2] == url]
     other, other_name, _ = (same or others)[0]
     if same:
         message = (

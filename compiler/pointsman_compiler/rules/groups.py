@@ -115,7 +115,7 @@ def _owned_keys(site: LayeredSite, group: WrittenGroup) -> Iterator[Problem]:
         if key.lower() in OWNED_KEYS:
             yield site.problem(
                 "PM336",
-                f"`{key}` follows from the `authentication` or the stations' `password`: the controller sets it",
+                f"`{key}` follows from `authentication` or a station's `password`: the controller sets it",
                 "remove it, and set `authentication` or `password` instead",
                 (*group.path, "stationKeys", key),
                 part="key",
@@ -139,7 +139,7 @@ def _membership(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
     if site.at(("supervision",)) == "unique" or not grouping.groups:
         return
     for station, memberships in grouping.memberships.items():
-        if not memberships:
+        if not memberships and grouping.is_whole:
             yield _in_none(site, station)
         listed = [membership for membership in memberships if membership.written.kind == "list"]
         for again in listed[1:]:
@@ -158,10 +158,11 @@ def _in_none(site: LayeredSite, station: str) -> Problem:
 
 
 def _in_two(site: LayeredSite, first: Membership, again: Membership) -> Problem:
-    where = "twice" if first.written.name == again.written.name else f"in `{first.written.name}`"
+    two = [f"`{name}`" for name in dict.fromkeys([first.written.name, again.written.name])]
+    where = f"in the groups {' and '.join(two)}" if len(two) > 1 else f"twice in the group {two[0]}"
     return site.problem(
         "PM330",
-        f"the station {again.station} is in group `{again.written.name}` and {where}; it can have one operator only",
+        f"the station {again.station} is {where}; it can be in one group only, once",
         "remove it from all groups but one",
         again.path,
         related=(site.related(f"first listed here, in `{first.written.name}`", first.path),),
@@ -169,7 +170,7 @@ def _in_two(site: LayeredSite, first: Membership, again: Membership) -> Problem:
 
 
 def _unused_supervisions(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
-    if site.at(("supervision",)) != "multiple" or not grouping.groups:
+    if site.at(("supervision",)) != "multiple" or not grouping.groups or not grouping.is_whole:
         return
     used = {group.operator for group in grouping.groups.values()}
     for name in site.map_at(("supervisions",)):

@@ -8,8 +8,8 @@ from typing import Any, Final
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
-from pointsman_compiler.wording import listing
 
+NO_SECURITY: Final = 0
 TLS_PROFILES: Final = (2, 3)
 TLS_KEYS: Final = ("certificate", "minimumTls", "legacyCiphers", "stationTrust")
 DEFAULT_LISTENERS: Final[dict[str, Any]] = {"lan": {"port": 9000, "securityProfile": 0}}
@@ -30,7 +30,7 @@ def find_listener_problems(site: LayeredSite) -> Iterator[Problem]:
 def find_password_problems(site: LayeredSite) -> Iterator[Problem]:
     """Yield a problem for each station that could pass no listener, because it has no password."""
     listeners = site.map_at(("listeners",)) or DEFAULT_LISTENERS
-    profiles = {entry.get("securityProfile") for entry in listeners.values() if isinstance(entry, dict)}
+    profiles = {entry.get("securityProfile", NO_SECURITY) for entry in listeners.values() if isinstance(entry, dict)}
     if profiles & {0, 3} or not profiles <= {1, 2}:
         return
     for station, entry in site.map_at(("stations",)).items():
@@ -54,15 +54,11 @@ def _without_password(site: LayeredSite, station: str, *, is_explicit: bool) -> 
 
 def _missing(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
     entry = site.at(path)
-    if not isinstance(entry, dict):
-        return
-    absent = [key for key in ("port", "securityProfile") if key not in entry]
-    if absent:
+    if isinstance(entry, dict) and "port" not in entry:
         yield site.problem(
             "PM377",
-            f"the listener `{name}` has no {' and no '.join(f'`{key}`' for key in absent)}, here or in the fleet's "
-            "defaults",
-            f"add {listing(f'`{key}`' for key in absent)}",
+            f"the listener `{name}` has no port, neither here nor in the fleet's defaults",
+            "add `port: 9000`, or correct the name if it should come from fleet.yaml",
             path,
             part="key",
         )
@@ -70,7 +66,7 @@ def _missing(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
 
 def _profile(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
     entry = site.map_at(path)
-    profile = entry.get("securityProfile")
+    profile = entry.get("securityProfile", NO_SECURITY)
     if profile in TLS_PROFILES and "certificate" not in entry:
         yield site.problem(
             "PM371",

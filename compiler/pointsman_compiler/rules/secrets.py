@@ -111,7 +111,7 @@ def _odd_name(document: Document, path: Path, text: str) -> Iterator[Problem]:
             "PM361",
             "this is no name of a secret" + (", it may be the secret itself" if STATION not in text else ""),
             "write the name of a file in the controller's secrets folder: letters, digits, `.`, `_` and `-`, at most 63"
-            + ("; {station} may stand in `secretPerStation` only" if STATION in text else "."),
+            + ("; {station} may stand in `secretPerStation` only" if STATION in text else ""),
             path,
         )
 
