@@ -1,0 +1,36 @@
+"""When a supervision that could not be reached may be tried again (rule 27). Pure: time and chance are handed in."""
+
+from collections.abc import Callable
+from typing import Final
+
+FIRST_WAIT_S: Final = 1.0
+LONGEST_WAIT_S: Final = 15.0
+
+
+class Backoff:
+    """1 s doubling to 15 s, jittered by up to half, so that controllers do not come back in step.
+
+    `chance` returns a float in [0, 1).
+    """
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._wait = FIRST_WAIT_S
+        self._until: float | None = None
+
+    def remaining(self, now: float) -> float:
+        """Return for how many seconds nobody should try, 0 when one may."""
+        return 0.0 if self._until is None else max(0.0, self._until - now)
+
+    def failed(self, now: float, *, retry_after: float | None = None) -> None:
+        """Note a failure. Failures during the wait do not lengthen it: they began before it."""
+        if self.remaining(now) > 0:
+            return
+        wait = self._wait * (0.5 + self._chance() / 2)
+        self._until = now + max(wait, min(retry_after or 0.0, LONGEST_WAIT_S))
+        self._wait = min(self._wait * 2, LONGEST_WAIT_S)
+
+    def succeeded(self) -> None:
+        """Forget all failures."""
+        self._wait = FIRST_WAIT_S
+        self._until = None

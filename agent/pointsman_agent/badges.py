@@ -1,0 +1,59 @@
+"""Badge, rules and moment → the decision, the same for every OCPP version (rules 33, 34, 38). No I/O, no clock."""
+
+from datetime import date, datetime
+from enum import Enum, auto
+
+import msgspec
+from pointsman_schema.bundle import Badge, Group
+from pointsman_schema.timezones import zone
+
+
+class Verdict(Enum):
+    """What the controller says of a badge; each OCPP version has its own word for it."""
+
+    ACCEPTED = auto()
+    BLOCKED = auto()
+    """Known in the group, but not authorized."""
+    EXPIRED = auto()
+    UNKNOWN = auto()
+    """Not of this group: OCPP 1.6 calls it Invalid, 2.x Unknown."""
+    CONCURRENT = auto()
+    """Charges elsewhere in the group, which refuses a second transaction."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A verdict and what else is known of the badge. `until` is its last day in the site's zone."""
+
+    verdict: Verdict
+    vip: bool = False
+    until: date | None = None
+
+
+def decide(
+    badge: Badge | None,
+    *,
+    group_name: str,
+    group: Group,
+    now: datetime,
+    time_zone: str,
+    is_charging: bool = False,
+) -> Decision:
+    """Return the decision on `badge` (None: in no list) for a station of a local group, at `now` (aware).
+
+    `online: any` accepts every badge and ignores the flag `authorized`, as the reference product does; `until` still
+    counts. `is_charging`: the badge already has an open transaction elsewhere in the group.
+    """
+    assert group.authentication is not None
+    known = badge if badge is not None and group_name in badge.groups else None
+    until = date.fromisoformat(known.until) if known is not None and known.until is not None else None
+    vip = known is not None and known.vip
+    if until is not None and now.astimezone(zone(time_zone)).date() > until:
+        return Decision(Verdict.EXPIRED, vip, until)
+    if group.authentication.online == "known":
+        if known is None:
+            return Decision(Verdict.UNKNOWN)
+        if not known.authorized:
+            return Decision(Verdict.BLOCKED, vip, until)
+    if is_charging and group.authentication.concurrent == "refuse":
+        return Decision(Verdict.CONCURRENT, vip, until)
+    return Decision(Verdict.ACCEPTED, vip, until)

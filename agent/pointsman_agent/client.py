@@ -1,0 +1,58 @@
+"""Asks a running agent over its admin interface, for the command line."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import msgspec
+
+ANSWER_WITHIN_S: Final = 5.0
+
+
+class AgentUnreachable(Exception):
+    """No agent answers. The message says where it was looked for."""
+
+
+class Access(msgspec.Struct, frozen=True):
+    """Where the admin interface is and the token that opens it (STATE/admin.json)."""
+
+    url: str
+    token: str
+
+
+def find_access(state: Path, url: str | None) -> Access:
+    """Return what the agent wrote into its state folder, with another `url` if one is given.
+
+    Raises AgentUnreachable when no agent runs on `state`, or the file is not readable to us.
+    """
+    path = state / "admin.json"
+    try:
+        access = msgspec.json.decode(path.read_bytes(), type=Access)
+    except FileNotFoundError:
+        raise AgentUnreachable(f"no agent runs on {state}: {path} is not there") from None
+    except (OSError, msgspec.DecodeError) as error:
+        raise AgentUnreachable(f"{path}: {error}") from error
+    return access if url is None else Access(url.rstrip("/"), access.token)
+
+
+def get_status(access: Access) -> dict[str, Any]:
+    """Return the object of `GET /api/status`; raises AgentUnreachable."""
+    answer: dict[str, Any] = _request("GET", access, "/api/status").json()
+    return answer
+
+
+def ask_reload(access: Access) -> None:
+    """Let the agent read its bundle at once; raises AgentUnreachable."""
+    _request("POST", access, "/api/reload")
+
+
+def _request(method: str, access: Access, path: str) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {access.token}"}
+    try:
+        # trust_env: a proxy of the environment has no business between us and a loopback address
+        with httpx2.Client(timeout=ANSWER_WITHIN_S, trust_env=False) as client:
+            answer = client.request(method, access.url + path, headers=headers)
+            answer.raise_for_status()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise AgentUnreachable(f"{access.url}: {error}") from error
+    return answer

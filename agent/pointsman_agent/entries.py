@@ -1,0 +1,75 @@
+"""What the journal keeps, one type a kind of entry. Texts are the messages as they came."""
+
+import msgspec
+
+
+class TransactionStart(msgspec.Struct, frozen=True):
+    """A 1.6 StartTransaction, as received (`text`) and as far as read. Times are RFC 3339 text as the station wrote."""
+
+    station: str
+    text: str
+    connector: int
+    badge: str
+    meter_start: int
+    timestamp: str
+
+
+class TransactionStop(msgspec.Struct, frozen=True):
+    """A 1.6 StopTransaction."""
+
+    station: str
+    text: str
+    transaction_id: int
+    meter_stop: int | None
+    timestamp: str
+    reason: str
+
+
+class TransactionSample(msgspec.Struct, frozen=True):
+    """A 1.6 or 2.x MeterValues."""
+
+    station: str
+    text: str
+    transaction_id: int | None
+
+
+class TransactionEvent(msgspec.Struct, frozen=True):
+    """A 2.x TransactionEvent; `kind` is Started, Updated or Ended."""
+
+    station: str
+    text: str
+    transaction_id: str
+    sequence: int
+    kind: str
+    badge: str
+    timestamp: str
+    reason: str
+    connector: int | None = None
+
+
+class SecurityEvent(msgspec.Struct, frozen=True):
+    """A line of the security log: of a station (`text` as received), or of the agent itself (`text` empty)."""
+
+    station: str
+    kind: str
+    detail: str
+    timestamp: str
+    text: str = ""
+
+
+Entry = TransactionStart | TransactionStop | TransactionSample | TransactionEvent | SecurityEvent
+
+
+class OpenTransaction(msgspec.Struct, frozen=True):
+    """A transaction that has not ended: the id by its version's rules, `started` as the station wrote it."""
+
+    station: str
+    transaction_id: str
+    started: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What the journal says of a stored entry: the id of a 1.6 start, and whether the entry was there already."""
+
+    transaction_id: int | None = None
+    is_repeat: bool = False

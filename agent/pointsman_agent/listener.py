@@ -1,0 +1,117 @@
+"""Accepts stations: listening sockets that change with the bundle, and a bound on handshakes in flight."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+from pointsman_schema.bundle import Listener
+
+from pointsman_agent.station import House, serve_connection
+
+MOST_HANDSHAKES: Final = 256  # in flight; more are closed at once, stations come back by themselves
+BACKLOG: Final = 1024
+
+SocketKey = tuple[str | None, int]
+"""Address (None: all) and port."""
+
+log = structlog.get_logger()
+
+
+class Listeners:
+    """The listening sockets. Those that a new bundle also names stay open; stations never notice."""
+
+    def __init__(self, house: House, nursery: trio.Nursery) -> None:
+        self._house = house
+        self._nursery = nursery
+        self._open: dict[SocketKey, _Socket] = {}
+        self._handshakes = 0
+
+    async def prepare(self, wanted: Mapping[str, Listener]) -> "PreparedListeners":
+        """Bind what is not open yet, accept nothing on it; raises OSError, with all that it bound closed again."""
+        new: dict[SocketKey, list[trio.SocketListener]] = {}
+        try:
+            for listener in wanted.values():
+                key = (listener.address, listener.port)
+                if key not in self._open and key not in new:
+                    new[key] = await trio.open_tcp_listeners(listener.port, host=listener.address, backlog=BACKLOG)
+        except OSError:
+            await _close_all(new)
+            raise
+        return PreparedListeners({(each.address, each.port): name for name, each in wanted.items()}, new)
+
+    def switch(self, prepared: "PreparedListeners") -> None:
+        """Accept on the new sockets, stop accepting on those that are gone."""
+        for key in [key for key in self._open if key not in prepared.names]:
+            self._open.pop(key).scope.cancel()
+        for key, name in prepared.names.items():
+            if key in self._open:
+                self._open[key].name = name
+            else:
+                self._open[key] = _Socket(name)
+                self._nursery.start_soon(self._accept, self._open[key], prepared.sockets.pop(key))
+
+    def close(self) -> None:
+        """Accept nothing any more."""
+        for each in self._open.values():
+            each.scope.cancel()
+        self._open.clear()
+
+    async def _accept(self, place: "_Socket", listeners: list[trio.SocketListener]) -> None:
+        with place.scope:
+            await trio.serve_listeners(partial(self._serve, place), listeners, handler_nursery=self._nursery)
+
+    async def _serve(self, place: "_Socket", stream: trio.SocketStream) -> None:
+        if self._handshakes >= MOST_HANDSHAKES:
+            log.warning("too many handshakes", listener=place.name)
+            await trio.aclose_forcefully(stream)
+            return
+        shaking = _Shaking(self)
+        try:
+            await serve_connection(self._house, place.name, stream, shaking.end)
+        finally:
+            shaking.end()
+
+    def count_handshakes(self, change: int) -> None:
+        """Note that a handshake began (1) or ended (-1)."""
+        self._handshakes += change
+
+
+class _Shaking:
+    """One handshake in flight; its end counts once, however often it is told."""
+
+    def __init__(self, listeners: Listeners) -> None:
+        self._listeners: Listeners | None = listeners
+        listeners.count_handshakes(1)
+
+    def end(self) -> None:
+        if self._listeners is not None:
+            self._listeners.count_handshakes(-1)
+            self._listeners = None
+
+
+class _Socket:
+    """A listening socket and the listener of the bundle that it stands for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.scope = trio.CancelScope()
+
+
+class PreparedListeners:
+    """Sockets that are bound for a bundle that is not in force yet."""
+
+    def __init__(self, names: dict[SocketKey, str], sockets: dict[SocketKey, list[trio.SocketListener]]) -> None:
+        self.names = names
+        self.sockets = sockets
+
+    async def abandon(self) -> None:
+        """Close what was bound."""
+        await _close_all(self.sockets)
+
+
+async def _close_all(sockets: Mapping[SocketKey, list[trio.SocketListener]]) -> None:
+    for listeners in sockets.values():
+        for listener in listeners:
+            await listener.aclose()

@@ -1,0 +1,109 @@
+"""OCPP-J text → its envelope; the payload stays the text that came in.
+
+A relay must not judge payloads, so only what it needs is read: the message type, the id, and a CALL's action
+(rule 18). Everything behind them may be odd, cut or huge and still passes unchanged.
+
+    [2, "id", "Action", {…}]             CALL              OCPP-J 1.6 section 4.2.1
+    [3, "id", {…}]                       CALLRESULT        OCPP-J 1.6 section 4.2.2
+    [4, "id", "code", "description", {}] CALLERROR         OCPP-J 1.6 section 4.2.3
+    [5, "id", "code", "description", {}] CALLRESULTERROR   OCPP 2.1 part 4 section 4.2.4
+    [6, "id", "Action", {…}]             SEND              OCPP 2.1 part 4 section 4.2.5
+"""
+
+import json
+import re
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+
+
+class MessageType(IntEnum):
+    """The first element of a message (OCPP 2.1 part 4 section 4.1.3)."""
+
+    CALL = 2
+    CALLRESULT = 3
+    CALLERROR = 4
+    CALLRESULTERROR = 5
+    SEND = 6
+
+
+# A JSON string; the unrolled loop keeps the match linear. A raw control character is not JSON, but real stations send
+# NULs (ocpp-go and evcc report them), and a relay has no reason to mind.
+_STRING = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
+_ENVELOPE = re.compile(rf"[\ufeff\s]*\[\s*(\d{{1,3}})\s*,\s*{_STRING}\s*(?:,\s*(?:{_STRING})?|(?=\]))", re.DOTALL)
+
+
+class FrameError(ValueError):
+    """Text whose envelope cannot be read. The peer is at fault; the text is dropped and counted."""
+
+
+class LocalFrameError(FrameError):
+    """A CALL that cannot be answered as asked; carries the id and the CALLERROR code that it deserves."""
+
+    def __init__(self, message: str, *, call_id: str, code: str) -> None:
+        super().__init__(message)
+        self.call_id = call_id
+        self.code = code
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """An envelope: message type, unescaped id, action (empty but for CALL and SEND), and the text as received."""
+
+    kind: int
+    id: str
+    action: str
+    text: str
+
+
+def parse(text: str) -> Frame:
+    """Return the envelope of `text`; raises FrameError when type, id or a CALL's action cannot be read."""
+    match = _ENVELOPE.match(text)
+    if match is None:
+        raise FrameError("no OCPP-J envelope: an array of message type and id")
+    digits, raw_id, raw_action = match.groups()
+    kind = int(digits)
+    if kind not in (MessageType.CALL, MessageType.SEND):
+        return Frame(kind, _unescape(raw_id), "", text)
+    if raw_action is None:
+        raise FrameError("a CALL without an action")
+    return Frame(kind, _unescape(raw_id), _unescape(raw_action), text)
+
+
+def payload_of(call: Frame) -> dict[str, Any]:
+    """Return the payload of a CALL or SEND that we are to answer ourselves.
+
+    Raises LocalFrameError with the code of OCPP-J 1.6 section 4.2.3 when it is no JSON object.
+    """
+    try:
+        fields = msgspec.json.decode(call.text.lstrip("\ufeff"))
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise LocalFrameError(f"not JSON: {error}", call_id=call.id, code="FormationViolation") from error
+    match fields:
+        case [_, _, _, dict(payload)]:
+            return payload
+        case [_, _, _, None] | [_, _, _]:
+            return {}  # "null" for an empty payload is seen in the field; OCPP-J 1.6 section 4.2.1 prefers {}
+    raise LocalFrameError("the payload is no object", call_id=call.id, code="FormationViolation")
+
+
+def call_result(call_id: str, payload: object) -> str:
+    """Return the text of a CALLRESULT."""
+    return json.dumps([MessageType.CALLRESULT, call_id, payload], separators=(",", ":"))
+
+
+def call_error(call_id: str, code: str, description: str) -> str:
+    """Return the text of a CALLERROR; the description is cut at 255 characters (OCPP-J 1.6 section 4.2.3)."""
+    return json.dumps([MessageType.CALLERROR, call_id, code, description[:255], {}], separators=(",", ":"))
+
+
+def _unescape(raw: str) -> str:
+    if "\\" not in raw:
+        return raw
+    try:
+        decoded = json.loads(f'"{raw}"', strict=False)
+    except ValueError as error:
+        raise FrameError("a string with a wrong escape") from error
+    if not isinstance(decoded, str):
+        raise FrameError("no string")
+    return decoded

@@ -1,0 +1,64 @@
+"""What waits to be written to one connection: bounded, and never a reason for its reader to stand still (rule 29)."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from pointsman_agent.ports import Wire, WireLost
+
+MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # a socket (rule 29)
+
+
+class Outbox:
+    """Texts for one wire, and at their end its close. `put` never waits; `run` writes."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._texts: deque[str] = deque()
+        self._characters = 0
+        self._close: tuple[int, str] | None = None
+        self._work = trio.Event()
+
+    def put(self, text: str) -> bool:
+        """Queue `text`; False when the peer is too slow to take it within the bound."""
+        self._texts.append(text)
+        self._characters += len(text)
+        self._work.set()
+        return self._characters <= MOST_WAITING_CHARACTERS
+
+    def close(self, code: int, reason: str, *, discard: bool = False) -> None:
+        """Close the wire after what is queued, or at once; only the first call counts."""
+        if self._close is None:
+            self._close = (code, reason)
+        if discard:
+            self._texts.clear()
+        self._work.set()
+
+    async def run(self, flushed: Callable[[], Awaitable[None]]) -> None:
+        """Write what is queued until `close`; `flushed` is called whenever nothing is left.
+
+        A lost peer ends the writing silently: its reader reports the end of the connection.
+        """
+        is_lost = False
+        while self._close is None or self._texts:
+            if not self._texts:
+                await flushed()
+                if not self._texts and self._close is None:
+                    self._work = trio.Event()
+                    await self._work.wait()
+                continue
+            text = self._texts.popleft()
+            self._characters -= len(text)
+            if not is_lost:
+                is_lost = not await _sent(self._wire, text)
+        await self._wire.close(*self._close)
+
+
+async def _sent(wire: Wire, text: str) -> bool:
+    try:
+        await wire.send(text)
+    except WireLost:
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""What tasks ask of the outside, as Protocols; adapters fulfil them, fakes in `tests/support` do too.
+
+Everything here that waits does so within a bound of its own and says in its docstring what it raises when late.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from pointsman_agent.entries import Entry, OpenTransaction, Receipt
+
+
+class WireLost(Exception):
+    """The peer or the network ended a connection while we wrote to it. Nothing more can be sent."""
+
+
+class JournalFault(Exception):
+    """The journal cannot store (full disk, broken file). What was answered before is safe; nothing new may be."""
+
+
+class SecretMissing(Exception):
+    """A secret that the bundle names is not on the controller, or cannot be read."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class WireClosed(msgspec.Struct, frozen=True):
+    """How a connection ended: `code` 1006 without a Close frame; `error` is the reason class of rule 50."""
+
+    code: int
+    reason: str
+    error: str = "closed"
+
+
+class Wire(Protocol):
+    """One WebSocket connection. A reader that always reads is the owner's duty, else pongs stand still."""
+
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol that was agreed."""
+
+    @property
+    def last_heard(self) -> float:
+        """When the last byte came, on trio's clock."""
+
+    async def receive(self) -> str | WireClosed:
+        """Return the next text, or how the connection ended (again on each further call). Waits without bound."""
+
+    async def send(self, text: str) -> None:
+        """Write `text`; raises WireLost when the peer does not take it within the wire's send deadline."""
+
+    async def ping(self) -> None:
+        """Write a ping; raises WireLost like `send`. Whether anything came back shows in `last_heard`."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close handshake and socket, both bounded; never raises."""
+
+
+class Journal(Protocol):
+    """What must never be lost. Entries are durable when the call returns; ids are idempotent."""
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Store `entry`; raises JournalFault when it cannot be made durable within the journal's deadline."""
+
+    async def open_transactions(self) -> dict[str, int]:
+        """Return how many transactions have started and not ended, by station; raises JournalFault."""
+
+    async def open_with_badge(self, badge: str) -> list[OpenTransaction]:
+        """Return the open transactions of a folded badge number; raises JournalFault."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The last bundle that was refused: digest and sequence as far as known, when, and why (rule 49's codes)."""
+
+    digest: str | None
+    sequence: int | None
+    at: str
+    code: str
+    message: str
+
+
+class StoredState(msgspec.Struct, frozen=True):
+    """What the agent knows across restarts.
+
+    `bundle` names the bundle to start from, in force since `activated_at`; `highest_sequence` is the highest ever
+    activated, with its config digest: a sequence below it is never taken (rule 49).
+    """
+
+    site: str | None = None
+    bundle: str | None = None
+    activated_at: str = ""
+    highest_sequence: int = -1
+    highest_digest: str = ""
+    last_failed: Failure | None = None
+
+
+class BundleStore(Protocol):
+    """Bundles on disk: what is in force survives a power cut, whole."""
+
+    def load(self) -> StoredState:
+        """Return what was kept, an empty state on a new controller; raises OSError or ValueError."""
+
+    def read(self, name: str) -> bytes:
+        """Return the envelope that was staged under `name`; raises OSError."""
+
+    def stage(self, name: str, envelope: bytes) -> None:
+        """Store an envelope durably; it counts only once a saved state names it. Raises OSError."""
+
+    def save(self, state: StoredState) -> None:
+        """Replace the state, durably and in one step; raises OSError and then changed nothing."""
+
+
+class Secrets(Protocol):
+    """Secrets by name, as files that something else lays down."""
+
+    def read(self, name: str) -> bytes:
+        """Return the secret, one trailing newline cut; raises SecretMissing."""
+
+
+class Clock(Protocol):
+    """The wall clock; deadlines use trio's."""
+
+    def now(self) -> datetime:
+        """Return the time, aware, in UTC."""
+
+
+SecretValues = Mapping[str, bytes]
+"""Every secret that a bundle names, read once at activation."""

@@ -1,0 +1,161 @@
+"""A relayed station: the thin shell that turns sockets and time into events of the Link, and its commands into I/O."""
+
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+
+from pointsman_agent import liveness
+from pointsman_agent.liveness import Liveness
+from pointsman_agent.ocpp.answers import security_event_of
+from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of
+from pointsman_agent.ocpp.intercepts import LinkSettings, Side
+from pointsman_agent.ocpp.link import (
+    Close,
+    Closed,
+    Command,
+    Drop,
+    Event,
+    Flushed,
+    Keep,
+    Link,
+    Lost,
+    Received,
+    Send,
+    Stored,
+    TimePassed,
+)
+from pointsman_agent.outbox import Outbox
+from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
+from pointsman_agent.routing import Route
+from pointsman_agent.session import Session, keep_alive, note_end
+from pointsman_agent.status import Status
+
+FAREWELL_WITHIN_S: Final = 6.0  # what was queued at the end of a link, its Close frames and the draining
+
+log = structlog.get_logger()
+
+
+class Relay:
+    """A relayed station: two wires, one Link, and the tasks that turn sockets and time into events.
+
+    Every task tells the link through one channel; the loop that receives from it owns the link and never waits for a
+    socket, so reading never stops (rule 29).
+    """
+
+    def __init__(
+        self, session: Session, route: Route, station: Wire, supervision: Wire, journal: Journal, status: Status
+    ) -> None:
+        assert route.supervision is not None
+        self._session = session
+        self._route = route
+        self._supervision = route.supervision
+        self._wires = {Side.STATION: station, Side.SUPERVISION: supervision}
+        self._outboxes = {side: Outbox(wire) for side, wire in self._wires.items()}
+        self._journal = journal
+        self._status = status
+        self._record = status.station(route.identity)
+        self._link = Link(
+            LinkSettings(
+                message_timeout=self._supervision.message_timeout,
+                forward_security_events=self._supervision.forward_security_events,
+                protocol=station.protocol or supervision.protocol or "",
+                condemn_any=self._supervision.condemn == "any",
+            )
+        )
+        # No buffer: the receiver is always there, and a sender that waits is a reader that pushes back.
+        self._tell, self._events = trio.open_memory_channel[Event](0)
+
+    async def run(self) -> None:
+        """Relay until either side or the session ends; both wires are closed then."""
+        async with trio.open_nursery() as peers:
+            self._start_senders_of_events(peers)
+            async with trio.open_nursery() as writers:
+                for side, outbox in self._outboxes.items():
+                    writers.start_soon(outbox.run, partial(self._report, Flushed(side)))
+                async with self._events:
+                    await self._drive(peers)
+                writers.cancel_scope.deadline = trio.current_time() + FAREWELL_WITHIN_S
+            peers.cancel_scope.cancel()
+
+    def _start_senders_of_events(self, nursery: trio.Nursery) -> None:
+        now = trio.current_time()
+        for side in Side:
+            nursery.start_soon(self._read, side)
+        supervision = liveness.of_supervision(self._supervision.ping_interval, self._supervision.message_timeout, now)
+        nursery.start_soon(self._watch, Side.SUPERVISION, supervision)
+        if self._route.station.ping_interval > 0:
+            nursery.start_soon(self._watch, Side.STATION, liveness.of_station(self._route.station.ping_interval, now))
+        nursery.start_soon(self._await_end)
+
+    async def _read(self, side: Side) -> None:
+        while True:
+            match await self._wires[side].receive():
+                case WireClosed(code, reason, error):
+                    await self._report(Closed(side, code, reason, error))
+                    return
+                case text:
+                    await self._report(Received(side, text))
+
+    async def _watch(self, side: Side, alive: Liveness) -> None:
+        await keep_alive(self._wires[side], alive)
+        await self._report(Closed(side, 1006, "no answer to pings", "ping"))
+
+    async def _await_end(self) -> None:
+        await self._session.end_asked.wait()
+        await self._report(self._session.ending)
+
+    async def _report(self, event: Event) -> None:
+        try:
+            await self._tell.send(event)
+        except trio.BrokenResourceError:
+            await trio.lowlevel.checkpoint()  # the link is over: nobody asks any more
+
+    async def _drive(self, nursery: trio.Nursery) -> None:
+        while not self._link.is_over:
+            event: Event = TimePassed()
+            with trio.move_on_at(self._link.deadline() or float("inf")):
+                event = await self._events.receive()
+            if isinstance(event, Received) and event.side is Side.STATION:
+                self._record.last_received = self._status.stamp()
+            for command in self._link.handle(event, trio.current_time()):
+                self._carry_out(command, nursery)
+            self._record.queue = self._link.queue
+
+    def _carry_out(self, command: Command, nursery: trio.Nursery) -> None:
+        match command:
+            case Send(side, text):
+                self._send(side, text)
+            case Close(side, code, reason):
+                self._outboxes[side].close(code, reason)
+            case Keep(call):
+                nursery.start_soon(self._keep, call)
+            case Drop(side, why, text):
+                self._record.drops[why] += 1
+                log.info("dropped", station=self._route.identity, side=side.name.lower(), why=why, characters=len(text))
+            case Lost(side, error, detail):
+                last = note_end(self._status, self._route, error, detail)
+                if side is Side.SUPERVISION and self._route.supervision_name is not None:
+                    self._status.supervision(self._route.supervision_name).last_error = last
+
+    def _send(self, side: Side, text: str) -> None:
+        if side is Side.STATION:
+            self._record.last_sent = self._status.stamp()
+        if not self._outboxes[side].put(text):
+            self._outboxes[side].close(1001, "too slow", discard=True)
+            self._session.end(1001, f"the {side.name.lower()} takes no data", "slow")
+
+    async def _keep(self, call: Frame) -> None:
+        """Store a security event that the supervision is not to see; what cannot be stored is not answered."""
+        try:
+            payload = payload_of(call)
+        except LocalFrameError:
+            payload = {}  # the text itself is kept in any case
+        try:
+            await self._journal.append(security_event_of(self._route.identity, call, payload))
+        except JournalFault as error:
+            log.error("security event not stored", station=self._route.identity, error=str(error))
+            return
+        log.info("security event kept", station=self._route.identity, type=str(payload.get("type", ""))[:50])
+        await self._report(Stored(call.id))

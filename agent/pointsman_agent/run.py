@@ -1,0 +1,215 @@
+"""The composition root: what is made in which order, and the nursery tree in which it runs.
+
+    journal
+    └── root nursery
+        ├── source          the bundle file, followed
+        ├── admin           hypercorn
+        ├── listeners       one task a listening socket
+        └── connections     one task a station, each with its own nursery and error boundary
+
+Here, and in `cli`, the wall clock is read.
+"""
+
+import fcntl
+import os
+import secrets as random_secrets
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+import trio
+
+from pointsman_agent.activation import Activation
+from pointsman_agent.inforce import Holder
+from pointsman_agent.journal import SqliteJournal, open_journal
+from pointsman_agent.listener import Listeners
+from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ports import Clock, JournalFault, StoredState
+from pointsman_agent.secrets import SecretFolder
+from pointsman_agent.session import Sessions
+from pointsman_agent.settings import Settings, SettingsError
+from pointsman_agent.slots import Slots, write_durably
+from pointsman_agent.sources.file import FileSource
+from pointsman_agent.station import House
+from pointsman_agent.status import Status
+from pointsman_agent.uplink import Uplinks
+from pointsman_agent.version import VERSION
+from pointsman_agent.web.app import admin_app
+from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
+
+STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
+GOING_AWAY: Final = 1001
+ADMIN_FILE: Final = "admin.json"
+JOURNAL_FILE: Final = "journal.sqlite3"
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The agent cannot start: a folder, a port or a file is not to be had. The message says which."""
+
+
+class SystemClock:
+    """The system's clock (see `ports.Clock`)."""
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return datetime.now(UTC)
+
+
+async def run(settings: Settings, clock: Clock) -> None:
+    """Run the agent until SIGTERM or SIGINT; returns when every station was told and the journal is closed.
+
+    Raises StartError or SettingsError when it cannot start.
+    """
+    with _owned_state(settings.state):
+        store = Slots(settings.state)
+        stored = _load(store)
+        site = _site(settings, stored)
+        admin = _bind_admin(settings)
+        with admin:
+            try:
+                async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
+                    await _Agent(settings, clock, site, store, stored, journal, admin).run()
+            except JournalFault as error:
+                raise StartError(str(error)) from error
+
+
+@dataclass(slots=True)
+class _Agent:
+    """What lives as long as the agent."""
+
+    settings: Settings
+    clock: Clock
+    site: str
+    store: Slots
+    stored: StoredState
+    journal: SqliteJournal
+    admin: socket.socket
+
+    async def run(self) -> None:
+        """Start all, wait for the signal, end all in order."""
+        status, holder, sessions = Status(VERSION, self.clock), Holder(), Sessions()
+        house = House(holder, self.journal, status, sessions, Uplinks(status), self.clock)
+        source = FileSource(self.settings.bundle)
+        stop = trio.Event()
+        async with trio.open_nursery() as root:
+            await root.start(_handle_signals, stop, source)
+            listeners = Listeners(house, root)
+            activation = self._activation(house, listeners)
+            await activation.resume()
+            root.start_soon(source.follow, activation.offer, activation.fail)
+            await self._start_admin(root, house, source, stop)
+            log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
+            await stop.wait()
+            await _say_farewell(listeners, sessions)
+            root.cancel_scope.cancel()
+        log.info("agent ended", site=self.site)
+
+    def _activation(self, house: House, listeners: Listeners) -> Activation:
+        return Activation(
+            site=self.site,
+            trusted=self.settings.trusted,
+            stored=self.stored,
+            store=self.store,
+            secrets=SecretFolder(self.settings.secrets),
+            holder=house.holder,
+            listeners=listeners,
+            sessions=house.sessions,
+            uplinks=house.uplinks,
+            status=house.status,
+            clock=self.clock,
+        )
+
+    async def _start_admin(self, root: trio.Nursery, house: House, source: FileSource, stop: trio.Event) -> None:
+        authority = authority_of(self.admin)
+        token = random_secrets.token_urlsafe(32)
+
+        async def snapshot() -> dict[str, Any]:
+            current = house.holder.current
+            try:
+                open_transactions = await self.journal.open_transactions()
+            except JournalFault:
+                house.status.is_journal_at_fault = True
+                open_transactions = {}
+            return house.status.snapshot(None if current is None else current.routing, open_transactions)
+
+        app = admin_app(
+            token=token,
+            hosts=frozenset({authority, f"localhost:{authority.rpartition(':')[2]}"}),
+            snapshot=snapshot,
+            is_ready=lambda: house.holder.current is not None,
+            reload=source.reload,
+        )
+        root.start_soon(serve, app, self.admin, stop.wait)
+        access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})
+        await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
+
+
+async def _say_farewell(listeners: Listeners, sessions: Sessions) -> None:
+    """No new stations; those that are connected are told, and have a bounded time to go (rule 54)."""
+    listeners.close()
+    sessions.end_all(GOING_AWAY, "the controller stops", "closed")
+    with trio.move_on_after(STATIONS_LEAVE_WITHIN_S):
+        await sessions.all_ended()
+
+
+async def _handle_signals(stop: trio.Event, source: FileSource, *, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            if number == signal.SIGHUP:
+                source.reload()
+            else:
+                stop.set()
+
+
+@contextmanager
+def _owned_state(folder: Path) -> Iterator[None]:
+    """Make the state folder and hold its lock: two agents on one journal would ruin it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise StartError(f"--state {folder}: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartError(f"--state {folder}: another agent runs on this folder") from None
+        try:
+            yield
+        finally:
+            (folder / ADMIN_FILE).unlink(missing_ok=True)
+
+
+def _bind_admin(settings: Settings) -> socket.socket:
+    try:
+        return bind(settings.admin_host, settings.admin_port)
+    except AdminBindError as error:
+        raise StartError(f"--admin: {error}") from error
+
+
+def _load(store: Slots) -> StoredState:
+    try:
+        return store.load()
+    except (OSError, ValueError) as error:
+        raise StartError(f"the state folder cannot be read: {error}") from error
+
+
+def _site(settings: Settings, stored: StoredState) -> str:
+    if settings.site is None and stored.site is None:
+        raise SettingsError("--site ID is needed: the state folder does not know yet which site this is")
+    if settings.site is not None and stored.site is not None and settings.site != stored.site:
+        message = f"--site {settings.site}: the state folder belongs to site {stored.site!r}; use another one"
+        raise SettingsError(message)
+    site = settings.site or stored.site
+    assert site is not None
+    return site

@@ -1,0 +1,63 @@
+"""How an agent is started: paths, trust and addresses, checked before anything runs."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pointsman_schema.envelope import load_public_key
+
+
+class SettingsError(Exception):
+    """Flags that do not fit; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
+
+    bundle: Path
+    site: str | None
+    trusted: tuple[Ed25519PublicKey, ...] | None
+    state: Path
+    secrets: Path
+    admin_host: str
+    admin_port: int
+
+
+def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25519PublicKey, ...] | None:
+    """Return the keys of `files`, None where unsigned bundles are allowed instead; raises SettingsError."""
+    if allow_unsigned and files:
+        raise SettingsError("--trust and --allow-unsigned exclude each other: with a key, every bundle must be signed")
+    if allow_unsigned:
+        return None
+    if not files:
+        raise SettingsError("--trust FILE is needed, the public key that bundles are signed with (or --allow-unsigned)")
+    return tuple(_trusted_key(file) for file in files)
+
+
+def admin_address(text: str) -> tuple[str, int]:
+    """Return host and port of `--admin`; raises SettingsError for anything but a loopback address.
+
+    The interface speaks plain HTTP, so a token sent to it from elsewhere could be read on the way.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise SettingsError(f"--admin {text}: write HOST:PORT, as in 127.0.0.1:9100")
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise SettingsError(f"--admin {text}: only a loopback address (127.0.0.1 or ::1); use an SSH tunnel from afar")
+    return host, int(port)
+
+
+def _trusted_key(file: Path) -> Ed25519PublicKey:
+    try:
+        return load_public_key(file.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"--trust {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"--trust {file}: {error}; `pointsman keygen` makes such a key") from error

@@ -1,0 +1,65 @@
+"""A bundle file that is followed by a slow poll: a rename is noticed within seconds, on any file system."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import trio
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
+
+POLL_EVERY_S: Final = 2.0  # watchers take seconds to cancel and miss network file systems; a stat costs microseconds
+
+Fingerprint = tuple[int, int, int]
+
+
+class Unreadable(Exception):
+    """The file is there and cannot be read."""
+
+
+class FileSource:
+    """Follows `path`. A file that is missing is waited for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: Fingerprint | None = None
+        self._asked = trio.Event()
+
+    def reload(self) -> None:
+        """Read the file at once, also when it seems unchanged."""
+        self._seen = None
+        self._asked.set()
+
+    async def follow(
+        self, offer: Callable[[bytes], Awaitable[object]], fail: Callable[[str, str], Awaitable[None]]
+    ) -> None:
+        """Call `offer` with the content whenever the file is another one, `fail` when it cannot be read. Never ends."""
+        while True:
+            try:
+                content = await trio.to_thread.run_sync(self._changed)
+            except OSError as error:
+                await fail("unreadable", f"{self._path}: {error.strerror or error}")
+            else:
+                if content is not None:
+                    await offer(content)
+            self._asked = trio.Event()
+            with trio.move_on_after(POLL_EVERY_S):
+                await self._asked.wait()
+
+    def _changed(self) -> bytes | None:
+        """Return the content of a file not seen yet. A fault is told once for a file, not at each poll."""
+        try:
+            fingerprint = _fingerprint(os.stat(self._path))
+        except FileNotFoundError:
+            self._seen = None
+            return None
+        if fingerprint == self._seen:
+            return None
+        self._seen = fingerprint
+        with self._path.open("rb") as file:
+            # One byte too many is enough for the verdict "too large".
+            return file.read(LARGEST_ENVELOPE_BYTES + 1)
+
+
+def _fingerprint(stat: os.stat_result) -> Fingerprint:
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)

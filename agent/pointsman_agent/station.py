@@ -1,0 +1,251 @@
+"""One incoming connection: handshake, admission, and the session that follows. The error boundary of a station."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+import trio
+
+from pointsman_agent.entries import SecurityEvent
+from pointsman_agent.handshake import Admitted, Refused, admit
+from pointsman_agent.inforce import Holder, InForce
+from pointsman_agent.local import LocalOperator
+from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireLost
+from pointsman_agent.relay import Relay
+from pointsman_agent.session import Session, Sessions
+from pointsman_agent.status import Status
+from pointsman_agent.streams import AnyStream, DialError, OwnedStream, accept_tls, certificate_name, detect_silence
+from pointsman_agent.uplink import UplinkRefused, Uplinks
+from pointsman_agent.wire import HandshakeFailed, StationRequest, read_request
+
+HANDSHAKE_WITHIN_S: Final = 10.0  # TLS and the opening request of a station; ours to choose
+SILENT_TCP_S: Final = 120.0  # data towards a station that stays unacknowledged so long ends its link
+_PROTOCOL_ERROR: Final = 1002
+_GOING_AWAY: Final = 1001
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What serving a station needs of the rest of the agent."""
+
+    holder: Holder
+    journal: Journal
+    status: Status
+    sessions: Sessions
+    uplinks: Uplinks
+    clock: Clock
+
+
+async def serve_connection(
+    house: House, listener_name: str, stream: trio.SocketStream, shaken: Callable[[], None]
+) -> None:
+    """Serve one connection to its end. Whatever happens in here stays in here; `stream` is closed at the end.
+
+    `shaken` is called once the station's own part of the handshake is over, well or not.
+    """
+    connection = _Connection(house, listener_name, stream, shaken)
+    try:
+        async with trio.open_nursery() as nursery:
+            await connection.serve(nursery)
+            nursery.cancel_scope.cancel()
+    except* (DialError, HandshakeFailed, trio.TooSlowError) as group:
+        log.info("no handshake", listener=listener_name, why=_words(group))
+    except* WireLost:
+        log.info("station left", listener=listener_name)
+    except* Exception:
+        # The one place where any error is caught: a station that makes us fail must not end the others (rule 30).
+        log.exception("station dropped", listener=listener_name)
+    finally:
+        await connection.finish()
+
+
+class _Connection:
+    """The way of one connection: TLS, request, admission, session."""
+
+    def __init__(self, house: House, listener_name: str, stream: trio.SocketStream, shaken: Callable[[], None]) -> None:
+        self._house = house
+        self._listener_name = listener_name
+        self._stream = stream
+        self._shaken = shaken
+        self._owned: OwnedStream | None = None
+
+    async def serve(self, nursery: trio.Nursery) -> None:
+        """Serve to the end; tasks of both wires live in `nursery`."""
+        in_force = self._house.holder.current
+        if in_force is None or self._listener_name not in in_force.routing.config.listeners:
+            return  # accepted in the moment in which the listener went
+        with trio.fail_after(HANDSHAKE_WITHIN_S):
+            request, peer_name = await self._read_request(nursery, in_force)
+        self._shaken()
+        profile = in_force.routing.config.listeners[self._listener_name].security_profile
+        opening = request.opening(peer_name)
+        match admit(opening, in_force.routing, in_force.secrets, security_profile=profile):
+            case Refused() as refused:
+                await self._refuse(request, refused)
+            case Admitted() as admitted:
+                async with self._house.sessions.claim(admitted.route.identity) as session:
+                    await self._serve_admitted(nursery, in_force, request, admitted, session)
+
+    async def finish(self) -> None:
+        """Close the connection, drained."""
+        if self._owned is not None:
+            await self._owned.finish()
+        await trio.aclose_forcefully(self._stream)
+
+    async def _read_request(self, nursery: trio.Nursery, in_force: InForce) -> tuple[StationRequest, str | None]:
+        detect_silence(self._stream, user_timeout_s=SILENT_TCP_S)
+        context = in_force.listener_contexts[self._listener_name]
+        secured: AnyStream = self._stream if context is None else await accept_tls(self._stream, context)
+        self._owned = OwnedStream(secured)
+        return await read_request(nursery, self._owned), certificate_name(secured)
+
+    async def _refuse(self, request: StationRequest, refused: Refused) -> None:
+        """Answer an unknown or unauthenticated station (rule 2); the latter stands in the security log."""
+        fields = {"listener": self._listener_name, "station": refused.identity, "status": refused.status}
+        log.warning("station refused", **fields, why=refused.why)
+        headers = [(b"WWW-Authenticate", b'Basic realm="OCPP"')] if refused.status == 401 else []
+        await request.refuse(refused.status, headers)
+        if refused.status != 401 or refused.identity is None:
+            return
+        status = self._house.status
+        status.station(refused.identity).last_error = status.error(refused.error, refused.why)
+        at = rfc3339(self._house.clock.now())
+        try:
+            await self._house.journal.append(SecurityEvent(refused.identity, "FailedToAuthenticate", refused.why, at))
+        except JournalFault as error:
+            log.error("security event not stored", station=refused.identity, error=str(error))
+
+    async def _serve_admitted(
+        self,
+        nursery: trio.Nursery,
+        in_force: InForce,
+        request: StationRequest,
+        admitted: Admitted,
+        session: Session,
+    ) -> None:
+        if self._house.holder.current is not in_force:  # the bundle changed while an older session ended (rule 46)
+            await request.refuse(503, [(b"Retry-After", b"1")])
+        elif not admitted.protocols:
+            await self._close_without_protocol(request, admitted)
+        elif admitted.route.supervision is None:
+            await self._serve_locally(in_force, request, admitted, session)
+        else:
+            await self._relay(nursery, in_force, request, admitted, session)
+
+    async def _close_without_protocol(self, request: StationRequest, admitted: Admitted) -> None:
+        """OCPP-J 1.6 section 3.2: complete the handshake without a subprotocol, then close at once."""
+        status = self._house.status
+        identity = admitted.route.identity
+        status.station(identity).last_error = status.error("subprotocol", "none that the configuration allows")
+        log.warning("no common subprotocol", station=identity)
+        wire = await request.accept(None)
+        await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
+
+    async def _serve_locally(
+        self, in_force: InForce, request: StationRequest, admitted: Admitted, session: Session
+    ) -> None:
+        house = self._house
+        assumed = admitted.route.station.assume_protocol
+        wire = await request.accept(_answered(request, admitted.protocols[0]))
+        protocol = wire.protocol or assumed or admitted.protocols[0]
+        operator = LocalOperator(
+            session,
+            admitted.route,
+            wire,
+            protocol,
+            in_force,
+            journal=house.journal,
+            status=house.status,
+            clock=house.clock,
+        )
+        with _recorded(house.status, admitted, protocol, None):
+            await operator.run()
+
+    async def _relay(
+        self,
+        nursery: trio.Nursery,
+        in_force: InForce,
+        request: StationRequest,
+        admitted: Admitted,
+        session: Session,
+    ) -> None:
+        house = self._house
+        try:
+            uplink = await self._connect(nursery, in_force, admitted, session)
+        except UplinkRefused as error:
+            await self._refuse_for_uplink(request, admitted, error)
+            return
+        try:
+            station = await request.accept(_answered(request, uplink.protocol))
+            with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
+                await Relay(session, admitted.route, station, uplink, house.journal, house.status).run()
+        finally:
+            await uplink.close(_GOING_AWAY, "")
+
+    async def _connect(self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session) -> Wire:
+        """Make the uplink; who ends the session meanwhile ends the attempt."""
+        with trio.CancelScope() as attempt:
+            nursery.start_soon(_cancel_when_asked, session, attempt)
+            return await self._house.uplinks.connect(nursery, in_force, admitted.route, admitted.protocols)
+        raise UplinkRefused(503, session.ending.error, session.ending.reason, retry_after=1.0)
+
+    async def _refuse_for_uplink(self, request: StationRequest, admitted: Admitted, error: UplinkRefused) -> None:
+        """The supervision fails, so the station's handshake fails too, never 101 first (rule 6)."""
+        identity = admitted.route.identity
+        status = self._house.status
+        status.station(identity).last_error = status.error(error.error, str(error))
+        log.warning(
+            "no uplink", station=identity, operator=admitted.route.station.operator, error=error.error, why=str(error)
+        )
+        headers = []
+        if error.status == 503:
+            headers = [(b"Retry-After", b"%d" % max(1, round(error.retry_after or 1.0)))]
+        await request.refuse(error.status, headers)
+
+
+@contextmanager
+def _recorded(status: Status, admitted: Admitted, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
+    """Show the station as connected while its session lasts."""
+    record = status.station(admitted.route.identity)
+    record.is_connected, record.since = True, status.stamp()
+    record.protocol, record.uplink_protocol = protocol, uplink_protocol
+    supervision = admitted.route.supervision_name
+    if supervision is not None:
+        status.supervision(supervision).stations_up += 1
+    log.info(
+        "station connected",
+        station=admitted.route.identity,
+        operator=admitted.route.station.operator,
+        protocol=protocol,
+    )
+    try:
+        yield
+    finally:
+        record.is_connected, record.since = False, status.stamp()
+        record.protocol = record.uplink_protocol = None
+        if supervision is not None:
+            status.supervision(supervision).stations_up -= 1
+
+
+def _answered(request: StationRequest, protocol: str | None) -> str | None:
+    """What the 101 says: nothing to a station that offered nothing, for a client must fail on what it did not offer
+    (RFC 6455 section 4.1)."""
+    return protocol if request.has_offered else None
+
+
+async def _cancel_when_asked(session: Session, scope: trio.CancelScope) -> None:
+    await session.end_asked.wait()
+    scope.cancel()
+
+
+def _words(group: BaseExceptionGroup[BaseException]) -> str:
+    """The messages of all errors of a group, however nested."""
+    words = []
+    for error in group.exceptions:
+        words.append(_words(error) if isinstance(error, BaseExceptionGroup) else str(error) or type(error).__name__)
+    return "; ".join(words)

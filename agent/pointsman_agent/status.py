@@ -1,0 +1,190 @@
+"""What runs, since when, and why not otherwise: the one place where tasks write it down (rule 50). No I/O."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ports import Clock, Failure
+from pointsman_agent.routing import Routing
+
+
+@dataclass(slots=True)
+class LastError:
+    """Why something ended last: the reason class of rule 50, words, when."""
+
+    error: str
+    message: str
+    at: datetime
+
+    def as_json(self) -> dict[str, str]:
+        """Return the object of the API."""
+        return {"class": self.error, "message": self.message, "at": rfc3339(self.at)}
+
+
+@dataclass(slots=True)
+class StationStatus:
+    """One station, as far as the agent sees it. `drops` counts messages that went nowhere, by why."""
+
+    is_connected: bool = False
+    protocol: str | None = None
+    uplink_protocol: str | None = None
+    since: datetime | None = None
+    last_error: LastError | None = None
+    last_received: datetime | None = None
+    last_sent: datetime | None = None
+    queue: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class SupervisionStatus:
+    """One supervision. `is_reachable` is None until somebody tried."""
+
+    is_reachable: bool | None = None
+    stations_up: int = 0
+    last_error: LastError | None = None
+
+
+@dataclass(slots=True)
+class BundleInForce:
+    """The bundle that the agent acts on."""
+
+    digest: str
+    sequence: int
+    at: str
+
+
+class Status:
+    """What all tasks report, and the object that `status --json` and the API show."""
+
+    def __init__(self, version: str, clock: Clock) -> None:
+        self._version = version
+        self._clock = clock
+        self._stations: dict[str, StationStatus] = {}
+        self._supervisions: dict[str, SupervisionStatus] = {}
+        self.site: str | None = None
+        self.desired: BundleInForce | None = None
+        self.active: BundleInForce | None = None
+        self.last_failed: Failure | None = None
+        self.is_journal_at_fault = False
+        self.listener_faults: dict[str, str] = {}
+
+    def station(self, identity: str) -> StationStatus:
+        """Return the record of a station, for the task that serves it."""
+        return self._stations.setdefault(identity, StationStatus())
+
+    def supervision(self, name: str) -> SupervisionStatus:
+        """Return the record of a supervision."""
+        return self._supervisions.setdefault(name, SupervisionStatus())
+
+    def error(self, error: str, message: str) -> LastError:
+        """Return an error that happened at this moment."""
+        return LastError(error, message, self._clock.now())
+
+    def stamp(self) -> datetime:
+        """Return this moment, for a record."""
+        return self._clock.now()
+
+    def forget_absent(self, routing: Routing) -> None:
+        """Drop what the bundle in force no longer names."""
+        self._stations = {name: record for name, record in self._stations.items() if name in routing.routes}
+        known = routing.config.supervisions
+        self._supervisions = {name: record for name, record in self._supervisions.items() if name in known}
+
+    def state(self) -> str:
+        """Return the word for the whole: waiting, running or degraded (rule 50)."""
+        if self.active is None:
+            return "waiting"
+        is_unreachable = any(record.is_reachable is False for record in self._supervisions.values())
+        if is_unreachable or self.last_failed is not None or self.is_journal_at_fault or self.listener_faults:
+            return "degraded"
+        return "running"
+
+    def snapshot(self, routing: Routing | None, open_transactions: dict[str, int]) -> dict[str, Any]:
+        """Return the object of `GET /api/status`; `open_transactions` of local stations, by identity."""
+        stations = [] if routing is None else self._station_rows(routing, open_transactions)
+        return {
+            "site": self.site,
+            "version": self._version,
+            "state": self.state(),
+            "bundle": {
+                "desired": _bundle_row(self.desired),
+                "active": _bundle_row(self.active),
+                "lastFailed": _failure_row(self.last_failed),
+            },
+            "supervisions": [] if routing is None else self._supervision_rows(routing),
+            "stations": stations,
+            "stationsTotal": len(stations),
+            "stationsConnected": sum(1 for row in stations if row["connected"]),
+        }
+
+    def _station_rows(self, routing: Routing, open_transactions: dict[str, int]) -> list[dict[str, Any]]:
+        rows = []
+        for identity, route in sorted(routing.routes.items()):
+            record = self.station(identity)
+            is_local = route.supervision is None
+            group = None if not is_local else routing.group_of(route)
+            rows.append(
+                {
+                    "station": identity,
+                    "group": route.station.group,
+                    "operator": route.station.operator,
+                    "connected": record.is_connected,
+                    "protocol": record.protocol,
+                    "uplink": None if is_local else _uplink_row(record),
+                    "strategy": group.authentication.online if group and group.authentication else None,
+                    "since": _time(record.since),
+                    "lastError": record.last_error.as_json() if record.last_error else None,
+                    "lastReceived": _time(record.last_received),
+                    "lastSent": _time(record.last_sent),
+                    "queue": record.queue,
+                    # Transactions of relayed stations are the supervision's; the agent does not observe them.
+                    "openTransactions": open_transactions.get(identity, 0) if is_local else None,
+                    "pendingMove": None,
+                    "dropped": dict(sorted(record.drops.items())),
+                }
+            )
+        return rows
+
+    def _supervision_rows(self, routing: Routing) -> list[dict[str, Any]]:
+        rows = []
+        for name in sorted(routing.config.supervisions):
+            record = self.supervision(name)
+            rows.append(
+                {
+                    "name": name,
+                    "reachable": record.is_reachable,
+                    "stationsUp": record.stations_up,
+                    "clockOffsetSeconds": None,
+                    "certificateExpires": None,
+                    "keyDiffers": False,
+                    "lastError": record.last_error.as_json() if record.last_error else None,
+                }
+            )
+        return rows
+
+
+def _uplink_row(record: StationStatus) -> dict[str, Any]:
+    return {"connected": record.uplink_protocol is not None, "protocol": record.uplink_protocol}
+
+
+def _bundle_row(bundle: BundleInForce | None) -> dict[str, Any] | None:
+    return None if bundle is None else {"digest": bundle.digest, "sequence": bundle.sequence, "at": bundle.at}
+
+
+def _failure_row(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {
+        "digest": failure.digest,
+        "sequence": failure.sequence,
+        "at": failure.at,
+        "code": failure.code,
+        "message": failure.message,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else rfc3339(moment)

@@ -1,0 +1,1 @@
+"""The admin interface: starlette on hypercorn's trio side."""
