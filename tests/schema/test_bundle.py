@@ -1,0 +1,106 @@
+"""The payload of a bundle: written and read back, and every way in which bytes are no bundle."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pointsman_schema.bundle import (
+    READ_REASONS,
+    BundleFormatError,
+    bundle_schema,
+    read_payload,
+    write_payload,
+)
+from pointsman_schema.canonical import canonical_bytes, digest_of
+from support.small_bundle import small_bundle, small_config
+
+
+def plain_payload() -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(write_payload(small_bundle()))
+    return plain
+
+
+def refusal_of(payload: bytes) -> str:
+    with pytest.raises(BundleFormatError) as caught:
+        read_payload(payload)
+    assert caught.value.reason in READ_REASONS
+    return caught.value.reason
+
+
+def with_fresh_digest(plain: dict[str, Any]) -> bytes:
+    return canonical_bytes({**plain, "configDigest": digest_of(canonical_bytes(plain["config"]))})
+
+
+def test_what_is_written_is_read_back() -> None:
+    assert read_payload(write_payload(small_bundle())) == small_bundle()
+
+
+def test_the_digest_covers_the_configuration_alone() -> None:
+    expected = digest_of(canonical_bytes(small_config()))
+
+    assert small_bundle(sequence=7).config_digest == small_bundle(sequence=8).config_digest == expected
+
+
+def test_a_payload_fits_its_published_schema() -> None:
+    jsonschema.Draft202012Validator(bundle_schema()).validate(plain_payload())
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", True, None, [1]])
+def test_another_format_is_refused_before_its_content(version: Any) -> None:
+    assert refusal_of(canonical_bytes({"format": version, "new": "field"})) == "unknown-format"
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"\xff", b"[" * 200_000, b'{"format":1,"format":1}', b'{"format": 1}'])
+def test_bytes_that_are_not_canonical_json_are_refused(payload: bytes) -> None:
+    assert refusal_of(payload) in ("not-canonical", "unknown-format")
+
+
+def test_a_second_spelling_of_the_same_bundle_is_refused() -> None:
+    plain = plain_payload()
+
+    assert refusal_of(json.dumps(plain).encode()) == "not-canonical"
+    assert refusal_of(write_payload(small_bundle()) + b"\n") == "not-canonical"
+    assert refusal_of(write_payload(small_bundle()).replace(b"K\xc3\xbcche", b"K\\u00fcche")) == "not-canonical"
+    assert refusal_of(write_payload(small_bundle()).replace(b'"site":"a"', b'"site":"a","site":"a"')) == "not-canonical"
+    assert refusal_of(write_payload(small_bundle()).replace(b'"sequence":7', b'"sequence":7.0')) == "not-canonical"
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("surprise", 1),
+        ("timeZone", None),
+        ("mode", "central"),
+        ("stations", {}),
+        ("journal", {"keepDays": 0}),
+        ("journal", {"keepDays": True}),
+        ("activation", {"spread": 601, "probation": 120, "drainLimit": 0}),
+    ],
+)
+def test_what_breaks_the_model_is_refused_whatever_its_digest(part: str, value: Any) -> None:
+    plain = plain_payload()
+    plain["config"][part] = value
+
+    assert refusal_of(with_fresh_digest(plain)) == "breaks-model"
+
+
+def test_a_missing_field_breaks_the_model() -> None:
+    plain = plain_payload()
+    del plain["config"]["labels"]
+
+    assert refusal_of(with_fresh_digest(plain)) == "breaks-model"
+
+
+def test_a_configuration_under_the_digest_of_another_is_refused() -> None:
+    plain = plain_payload()
+    plain["config"]["supervisions"]["acme"]["url"] = "wss://evil.example/ocpp"
+
+    assert refusal_of(canonical_bytes(plain)) == "digest-mismatch"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_a_reason(payload: bytes) -> None:
+    assert refusal_of(payload)
