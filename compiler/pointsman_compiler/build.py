@@ -64,13 +64,28 @@ def site_id(file: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """A site after its own check."""
+class _Fleet:
+    """The fleet's file: `document` is None where there is none, or none that can be read."""
 
-    layered: LayeredSite
+    document: Document | None
+    problems: tuple[Problem, ...] = ()
+    shape: tuple[Problem, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether sites may be compiled with it."""
+        return all(problem.severity == "warning" for problem in (*self.problems, *self.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A site after its own check; `layered` is None where there is nothing that rules could judge."""
+
+    file: str
+    layered: LayeredSite | None
     problems: tuple[Problem, ...]
-    resolved: ResolvedSite | None
-    files: frozenset[str]
+    resolved: ResolvedSite | None = None
+    files: frozenset[str] = frozenset()
 
 
 class _Check:
@@ -84,23 +99,20 @@ class _Check:
 
     def run(self, files: list[str], problems: list[Problem], only: Collection[str] | None) -> CheckResult:
         fleet = self._fleet()
-        fleet_shape = find_shape_problems(fleet, "fleet") if isinstance(fleet, Document) else []
-        found = list(problems)
-        found += fleet if isinstance(fleet, list) else _fleet_problems(fleet) if fleet else ()
-        judged: list[_Judged] = []
-        for file in files:
-            one = self._site(file, fleet if isinstance(fleet, Document) else None)
-            if isinstance(one, _Judged):
-                judged.append(one)
-                found += one.problems
-            else:
-                found += one
-        found += find_fleet_problems(one.layered for one in judged)
-        shown = _without_doubles([*found, *_where_no_rule_objects(fleet_shape, found)])
-        return _result(shown, files, judged, only, self.fleet_file)
+        judged = [self._site(file, fleet) for file in files]
+        found = [*problems, *fleet.problems, *(problem for one in judged for problem in one.problems)]
+        found += find_fleet_problems(one.layered for one in judged if one.layered is not None)
+        found += _where_no_rule_objects(fleet.shape, found)
+        return _result(_without_doubles(found), judged, only, self.fleet_file)
 
-    def _fleet(self) -> Document | list[Problem] | None:
-        return None if self.fleet_file is None else self._document(self.fleet_file)
+    def _fleet(self) -> _Fleet:
+        if self.fleet_file is None:
+            return _Fleet(None)
+        document = self._document(self.fleet_file)
+        if isinstance(document, list):
+            return _Fleet(None, tuple(document))
+        problems = (*find_clear_secrets(document), *find_catalogue_problems(document))
+        return _Fleet(document, problems, tuple(find_shape_problems(document, "fleet")))
 
     def _document(self, file: str) -> Document | list[Problem]:
         try:
@@ -109,19 +121,23 @@ class _Check:
             return [Problem("PM590", "error", error.message, error.help, Place(file, 1, 1, 1, 1), "")]
         return read_document(file, raw)
 
-    def _site(self, file: str, fleet: Document | None) -> _Judged | list[Problem]:
+    def _site(self, file: str, fleet: _Fleet) -> _Judged:
         document = self._document(file)
         if isinstance(document, list):
-            return document
+            return _Judged(file, None, tuple(document))
         shape = find_shape_problems(document, "site")
-        if not isinstance(document.data, dict):
-            return shape
-        site, problems = render_templates(lay(site_id(file), document, fleet))
+        has_all = self.fleet_file is None or fleet.document is not None
+        if not isinstance(document.data, dict) or not has_all:  # without its catalogue a site would seem to lack much
+            return _Judged(file, None, tuple(shape))
+        site, problems = render_templates(lay(site_id(file), document, fleet.document))
         grouping = group_stations(site)
         attachments = self.attachments.read(site)
         problems += self._rules(site, grouping, attachments)
         problems += _where_no_rule_objects(shape, problems)
-        return self._judged(site, grouping, attachments, problems)
+        resolved = None
+        if fleet.is_sound and not any(problem.severity == "error" for problem in problems):
+            resolved = self._resolved(site, grouping, attachments, problems)
+        return _Judged(file, site, tuple(problems), resolved, attachments.files)
 
     def _rules(self, site: LayeredSite, grouping: Grouping, attachments: Attachments) -> Iterator[Problem]:
         clear = list(find_clear_secrets(site.document))
@@ -141,21 +157,14 @@ class _Check:
         for topic in rules:
             yield from _where_no_rule_objects(topic, clear)
 
-    def _judged(
+    def _resolved(
         self, site: LayeredSite, grouping: Grouping, attachments: Attachments, problems: list[Problem]
-    ) -> _Judged:
-        resolved = None
-        if not any(problem.severity == "error" for problem in problems):
-            try:
-                resolved = resolve(site, grouping, attachments, self.fleet_file)
-            except ModelError as error:
-                problems = [*problems, _breaks_model(site, error)]
-        return _Judged(site, tuple(problems), resolved, attachments.files | {site.file})
-
-
-def _fleet_problems(fleet: Document) -> Iterator[Problem]:
-    yield from find_clear_secrets(fleet)
-    yield from find_catalogue_problems(fleet)
+    ) -> ResolvedSite | None:
+        try:
+            return resolve(site, grouping, attachments, self.fleet_file)
+        except ModelError as error:
+            problems.append(_breaks_model(site, error))
+            return None
 
 
 def _breaks_model(site: LayeredSite, error: ModelError) -> Problem:
@@ -184,20 +193,16 @@ def _without_doubles(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _result(
-    problems: list[Problem],
-    files: list[str],
-    judged: list[_Judged],
-    only: Collection[str] | None,
-    fleet_file: str | None,
+    problems: list[Problem], judged: list[_Judged], only: Collection[str] | None, fleet_file: str | None
 ) -> CheckResult:
-    chosen = [file for file in files if only is None or site_id(file) in only]
-    shown = [one for one in judged if one.layered.file in chosen]
+    chosen = [one for one in judged if only is None or site_id(one.file) in only]
     if only is not None:
-        readable = {*chosen, fleet_file}.union(*(one.files for one in shown))
-        problems = [one for one in problems if one.place.file in readable]
-    wrong = {one.place.file for one in problems if one.severity == "error"}
-    resolved = [
-        one.resolved for one in shown if one.resolved is not None and not wrong & {one.layered.file, fleet_file}
-    ]
-    sites = tuple(sorted({site_id(file) for file in chosen}))
-    return CheckResult(tuple(sort_problems(problems)), sites, tuple(sorted(resolved, key=lambda one: one.site)))
+        shown = {fleet_file}.union(*({one.file} | one.files for one in chosen))
+        problems = [problem for problem in problems if problem.place.file in shown]
+    wrong = {problem.place.file for problem in problems if problem.severity == "error"}
+    resolved = [one.resolved for one in chosen if one.resolved is not None and one.file not in wrong]
+    return CheckResult(
+        tuple(sort_problems(problems)),
+        tuple(sorted({site_id(one.file) for one in chosen})),
+        tuple(sorted(resolved, key=lambda site: site.site)),
+    )

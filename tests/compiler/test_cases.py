@@ -1,7 +1,7 @@
 """The corpus: every folder of `cases/` is a sites folder with what the compiler says of it.
 
 `expected.txt` holds every problem; for a case named `compiles-…` `compiled.json` holds each site's configuration. To
-add a case, add a folder with `sites/`, run `REGENERATE=1 pytest tests/compiler/test_cases.py` and read what was written.
+add one, add a folder with `sites/`, run `REGENERATE=1 pytest tests/compiler/test_cases.py` and read what was written.
 """
 
 import json

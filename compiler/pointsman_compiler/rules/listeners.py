@@ -10,6 +10,7 @@ from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
 
 NO_SECURITY: Final = 0
+PASSWORD_PROFILES: Final = (1, 2)
 TLS_PROFILES: Final = (2, 3)
 TLS_KEYS: Final = ("certificate", "minimumTls", "legacyCiphers", "stationTrust")
 DEFAULT_LISTENERS: Final[dict[str, Any]] = {"lan": {"port": 9000, "securityProfile": 0}}
@@ -30,8 +31,8 @@ def find_listener_problems(site: LayeredSite) -> Iterator[Problem]:
 def find_password_problems(site: LayeredSite) -> Iterator[Problem]:
     """Yield a problem for each station that could pass no listener, because it has no password."""
     listeners = site.map_at(("listeners",)) or DEFAULT_LISTENERS
-    profiles = {entry.get("securityProfile", NO_SECURITY) for entry in listeners.values() if isinstance(entry, dict)}
-    if profiles & {0, 3} or not profiles <= {1, 2}:
+    profiles = [entry.get("securityProfile", NO_SECURITY) for entry in listeners.values() if isinstance(entry, dict)]
+    if any(profile not in PASSWORD_PROFILES for profile in profiles):
         return
     for station, entry in site.map_at(("stations",)).items():
         if not isinstance(entry, dict) or isinstance(entry.get("password"), dict):
