@@ -72,7 +72,7 @@ class SocketLink:
         return self._socket.subprotocol
 
     async def send(self, text: str) -> None:
-        """Send one text message; raises LinkClosed. A send that is cut off has torn its frame: the stream is given up."""
+        """Send one text message; raises LinkClosed. A send that is cut off has torn its frame: the stream goes."""
         is_torn = True
         try:
             with trio.fail_after(SEND_WITHIN_S):

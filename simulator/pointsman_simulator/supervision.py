@@ -39,6 +39,11 @@ Passwords = str | bytes | Mapping[str, str | bytes]
 Direction = Literal["received", "sent"]
 
 
+def last_segment(path: str) -> str:
+    """Return the last segment of a request's path, percent-decoded once (OCPP-J 1.6 section 3.1.1)."""
+    return unquote(path.partition("?")[0].rstrip("/").rpartition("/")[2])
+
+
 class Connection(Peer):
     """A station's live connection; `path` and `headers` are those of its handshake."""
 
@@ -60,6 +65,7 @@ class Behaviour:
     stations: Collection[str] | None = None
     refuse_with: int = REFUSE_WITH
     slow_s: float = SLOW_S
+    identity_of: Callable[[str], str] = last_segment
 
 
 class Supervision:
@@ -140,7 +146,7 @@ class Supervision:
             self.faults.append(f"a connection ended: {error}")
 
     async def _serve_handshake(self, handshake: Handshake) -> None:
-        station = _identity_in(handshake.path)
+        station = self.behaviour.identity_of(handshake.path)
         status = self._refusal(station, handshake)
         if status is not None:
             self.refused.append((station, status))
@@ -241,11 +247,6 @@ async def open_supervision(
             listeners = [trio.SSLListener(each, ssl_context, https_compatible=True) for each in tcp_listeners]
             await nursery.start(trio.serve_listeners, supervision.serve, listeners)
         yield supervision
-
-
-def _identity_in(path: str) -> str:
-    """The last segment of the request's path, percent-decoded once (OCPP-J 1.6 section 3.1.1)."""
-    return unquote(path.partition("?")[0].rstrip("/").rpartition("/")[2])
 
 
 def _is_authentic(passwords: Passwords | None, station: str, header: str | None) -> bool:
