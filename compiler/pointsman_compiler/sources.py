@@ -74,10 +74,8 @@ class SourceTree:
 
         Only the path is judged here: `read` tells whether the file is there.
         """
-        if reference.startswith("/"):
-            return _within_root(reference)
-        folder = PurePosixPath(named_in).parent.as_posix()
-        return _within_root(reference if folder == "." else f"{folder}/{reference}")
+        _refuse_absolute(reference)
+        return _within_root((PurePosixPath(named_in).parent / reference).as_posix())
 
     def _walk(self, problems: list[Problem]) -> Iterator[str]:
         for folder, folders, files in os.walk(self.root, onerror=_raise_unreadable):
@@ -117,14 +115,18 @@ def _read_bounded(file: str, path: Path) -> bytes:
     return content
 
 
-def _within_root(file: str) -> str:
-    """Return `file` without `.` and `..`; links are looked at when it is read."""
+def _refuse_absolute(file: str) -> None:
     if not file or "\\" in file or not file.isprintable():
         help = "write it relative to the file that names it, with `/` between folders"
         raise SourceError("outside", file, f"{file!r} is no path to a file", help)
     if file.startswith("/") or _DRIVE.match(file):
         help = "write the path relative to the file that names it"
         raise SourceError("outside", file, f"{file} is an absolute path", help)
+
+
+def _within_root(file: str) -> str:
+    """Return `file` without `.` and `..`; links are looked at when it is read."""
+    _refuse_absolute(file)
     parts: list[str] = []
     for part in PurePosixPath(file).parts:
         if part != "..":
