@@ -29,7 +29,8 @@ def find_shape_problems(document: Document, kind: Kind) -> list[Problem]:
     """Return where `document` is not of the shape of `kind`, sorted: one problem for each mistake, codes PM2xx."""
     has_float, found = _survey(document.data)
     if found or has_float or not is_of_shape(document.data, kind):
-        found += prune(finding for breach in _breaches(document.data, kind) for finding in findings_of(breach))
+        breaches = _breaches(document.data, kind)
+        found = prune([*found, *(finding for breach in breaches for finding in findings_of(breach))])
     return sort_problems(_problem(document, finding) for finding in found)
 
 

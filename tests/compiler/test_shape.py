@@ -118,6 +118,7 @@ MISTAKES = [
     (("acme: {url", "local: {url"), "PM207", "/supervisions/local", "is not `local`", ""),
     (("stations:\n  A: {}\n  B: {}\n", "stations: {}\n"), "PM209", "/stations", "at least 1", ""),
     (("site: lyon", 'site: "lyon\\n"'), "PM211", "/site", "line break", ""),
+    (("site: lyon", 'site: "ly\\non"'), "PM211", "/site", "line break", ""),
 ]
 
 

@@ -28,7 +28,7 @@ from pointsman_compiler.yamlsubset.text import SHOWN_AT_MOST, find_hidden_charac
 DEEPEST: Final = 20
 
 # (code, message, help)
-_EMPTY = ("PM104", "the file holds nothing", "write a site as docs/sites.md shows, or delete the file")
+_EMPTY = ("PM104", "the file holds nothing", "write what it is to say, beginning with `version: 1`, or delete the file")
 _SECOND = ("PM110", "a second document begins here", "one file is one document: delete the `---` and what follows")
 _DIRECTIVE = ("PM111", "a directive (a line that begins with %) stands above", "delete it; no YAML directive is needed")
 _TOO_DEEP = ("PM117", f"more than {DEEPEST} levels stand in each other", "a site needs no more than seven")

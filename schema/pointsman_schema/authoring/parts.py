@@ -177,20 +177,7 @@ def _supervision() -> Schema:
                     message="a URL is ws:// or wss://, a host, and a path with {station} at most once; "
                     "no user, no fragment, no space",
                 ),
-                "pingInterval": whole(
-                    "Ping interval", "Seconds between WebSocket pings to this supervision, 1 to 60.", 1, 60, 30, 15
-                ),
-                "messageTimeout": whole(
-                    "Message timeout",
-                    "Seconds, 1 to 60, from an OCPP request sent to its answer; then the link counts as lost.",
-                    1,
-                    60,
-                    30,
-                    20,
-                ),
-                "connectTimeout": whole(
-                    "Connect timeout", "Seconds, 1 to 60, over DNS, proxy, TLS and WebSocket handshake.", 1, 60, 10, 20
-                ),
+                **_waits(),
                 "forwardSecurityEvents": flag(
                     "Forward security events",
                     "Relay SecurityEventNotification to this supervision instead of logging it on the controller.",
@@ -228,6 +215,26 @@ def _supervision() -> Schema:
             },
         )
     )
+
+
+def _waits() -> dict[str, Schema]:
+    """The spans of time that a supervision is given, in whole seconds."""
+    return {
+        "pingInterval": whole(
+            "Ping interval", "Seconds between WebSocket pings to this supervision, 1 to 60.", 1, 60, 30, 15
+        ),
+        "messageTimeout": whole(
+            "Message timeout",
+            "Seconds, 1 to 60, from an OCPP request sent to its answer; then the link counts as lost.",
+            1,
+            60,
+            30,
+            20,
+        ),
+        "connectTimeout": whole(
+            "Connect timeout", "Seconds, 1 to 60, over DNS, proxy, TLS and WebSocket handshake.", 1, 60, 10, 20
+        ),
+    }
 
 
 def _listener() -> Schema:
