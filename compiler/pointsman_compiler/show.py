@@ -26,18 +26,19 @@ def render_payload(bundle: Bundle, *, show_badges: bool) -> str:
 def _head(bundle: Bundle, key_ids: Sequence[str]) -> Iterator[str]:
     config = bundle.config
     yield f"{bundle.site}: {config.title}" if config.title != bundle.site else bundle.site
-    yield f"  mode         {config.mode}, {config.time_zone}"
-    yield f"  sequence     {bundle.sequence}"
-    yield f"  config       {bundle.config_digest}"
-    yield f"  source       {bundle.source.file}, revision {bundle.source.revision or 'not given'}"
-    yield f"  made with    pointsman {bundle.lock.compiler}, tzdata {bundle.lock.tzdata}"
+    yield f"  mode        {config.mode}, {config.time_zone}"
+    yield f"  sequence    {bundle.sequence}"
+    yield f"  source      {bundle.source.file}"
+    yield f"  revision    {bundle.source.revision or 'not given'}"
+    yield f"  made with   pointsman {bundle.lock.compiler}, tzdata {bundle.lock.tzdata}"
     yield from _named_lines("inputs", [item.file for item in bundle.lock.inputs])
+    yield from _named_lines("config", [bundle.config_digest.removeprefix("sha256:")])
     yield from _named_lines("signed by", key_ids or ["nobody"])
 
 
 def _named_lines(name: str, values: Sequence[str]) -> Iterator[str]:
     for index, value in enumerate(values):
-        yield f"  {name if index == 0 else '':<12} {value}"
+        yield f"  {name if index == 0 else '':<11} {value}"
 
 
 def _supervisions(bundle: Bundle) -> Iterator[str]:
