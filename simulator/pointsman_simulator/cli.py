@@ -3,6 +3,7 @@
 Imports that cost time stand in the functions that need them, so that `--help` answers at once.
 """
 
+import signal
 import ssl
 import sys
 from contextlib import nullcontext
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from typing import TextIO
+
+    from trio import CancelScope
 
     from pointsman_simulator.runs import Scenario, StationOutcome, StationRun
     from pointsman_simulator.supervision import Fail, Supervision
@@ -153,13 +156,32 @@ def _run(work: "Callable[[], Awaitable[int]]", *, when_interrupted: int) -> int:
     import trio
 
     try:
-        return trio.run(work)
+        return trio.run(_until_terminated, work, when_interrupted)
     except* KeyboardInterrupt:
         return_code = when_interrupted
     except* OSError as group:
         click.echo(f"pointsman-sim: {group.exceptions[0]}", err=True)
         return_code = FAILED
     return return_code
+
+
+async def _until_terminated(work: "Callable[[], Awaitable[int]]", when_terminated: int) -> int:
+    """Run `work`; SIGTERM ends it as Ctrl-C does, so that no process and no folder is left behind."""
+    import trio
+
+    from pointsman_simulator.background import background
+
+    exit_code = when_terminated
+    with trio.open_signal_receiver(signal.SIGTERM) as signals, trio.CancelScope() as all_of_it:
+        async with background() as nursery:
+            nursery.start_soon(_cancel_at_signal, signals, all_of_it)
+            exit_code = await work()
+    return exit_code
+
+
+async def _cancel_at_signal(signals: "AsyncIterator[int]", scope: "CancelScope") -> None:
+    async for _ in signals:
+        scope.cancel()
 
 
 async def _play_stations(url: str, count: int, run: "StationRun", *, as_json: bool) -> int:

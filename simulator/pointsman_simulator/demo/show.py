@@ -52,7 +52,8 @@ async def run_demo(
         if bound.cancelled_caught:
             raise ProgramFailed(f"the demo was not through within {WHOLE_WITHIN_S:g} s")
         if stage.agent.exit_code != 0:
-            raise ProgramFailed(f"the agent ended with {stage.agent.exit_code}:\n{stage.agent.last_lines()}")
+            tell(f"FAIL the agent ended with {stage.agent.exit_code}")
+            return False
     return all(finding.is_good for finding in verdict)
 
 
@@ -88,18 +89,22 @@ def _ending(record: StationRecord) -> str:
     if record.session is None or record.failure:
         return f"FAILED: {record.failure}"
     if record.session.completed:
-        return "charged" if not record.refused_unknown else "charged; an unknown badge was refused"
+        return "charged" if not record.refused_unknown else "charged; stranger refused"
     return record.session.reason or ""
 
 
 async def _agent_findings(stage: Stage, records: list[StationRecord]) -> list[Finding]:
     """The agent's own status must name the same operators."""
-    status = await stage.agent.status()
+    what = "the agent's status names the operators"
+    try:
+        status = await stage.agent.status()
+    except ProgramFailed as error:
+        return [Finding(False, what, str(error))]
     said = {each["station"]: each["operator"] for each in status["stations"]}
     wrong = sorted(record.plan.identity for record in records if said.get(record.plan.identity) != record.plan.operator)
     figures = f"state {status['state']}; {len(records) - len(wrong)}/{len(records)}"
     is_good = not wrong and status["state"] in ("running", "probation")
-    return [Finding(is_good, "the agent's status names the operators", figures)]
+    return [Finding(is_good, what, figures)]
 
 
 def _tell_verdict(verdict: list[Finding], stage: Stage, tell: Callable[[str], None]) -> None:

@@ -201,8 +201,8 @@ async def _charge(stage: Stage, plan: StationPlan, station: Station) -> StationR
         boots=refused is None,
     )
     session = await run_session(station, profile=profile, answer_within_s=ANSWER_WITHIN_S)
-    event_failure = None
-    if not plan.is_local:
+    event_failure = session.reason
+    if session.completed and not plan.is_local:
         await _ask(stage, plan)
         event_failure = (await report_security_event(station, ANSWER_WITHIN_S)).failure
     return _record(plan, station, session, refused, event_failure)
