@@ -1,52 +1,19 @@
-"""Jinja expressions in the texts that admit them: `url`, `title` and `comment` (the only jinja2 of the data path).
+"""The texts that admit Jinja expressions: `url`, `title` and `comment`, over `site`, `supervision`, `labels`, `vars`.
 
-Expressions over `site`, `supervision`, `labels` and `vars`, and nothing else: no statements, no arithmetic, no calls,
-so that no template of a stranger's pull request can run long or grow large. What is undefined is a problem at its
-place.
+What cannot be rendered is a problem at its place. YAML itself is never templated.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Final
-
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
 
-LARGEST_TEMPLATE = 4096
-"""Characters of a text with expressions; no URL, title or comment is longer."""
-LARGEST_OUTPUT = 8192
-"""Characters of any text that an expression gives."""
-CACHED_TEMPLATES = 1024
 MARKS: Final = ("{{", "{%", "{#")
 
-_ADMITTED: Final = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.Const,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Filter,
-    nodes.Concat,
-    nodes.CondExpr,
-    nodes.Compare,
-    nodes.Operand,
-    nodes.And,
-    nodes.Or,
-    nodes.Not,
-)
-_FILTERS: Final = ("default", "lower", "replace", "trim", "upper")
-_HELP = "known names are `site`, `supervision` (in a supervision's texts), `labels.<key>` and `vars.<key>`"
-
-
-class TemplateFault(ValueError):
-    """A text whose expressions give no text; the message is for its author."""
+_HELP: Final = "known names are `site`, `supervision` (in a supervision's texts), `labels.<key>` and `vars.<key>`"
 
 
 def render_templates(site: LayeredSite) -> tuple[LayeredSite, list[Problem]]:
@@ -54,10 +21,15 @@ def render_templates(site: LayeredSite) -> tuple[LayeredSite, list[Problem]]:
 
     The places of problems are those of the written texts, be they the site's or the catalogue's.
     """
+    texts = list(_texts(site))
+    if not texts:
+        return site, []
+    from pointsman_compiler.expressions import TemplateFault, render  # jinja2 takes 100 ms, and few texts need it
+
     problems: list[Problem] = []
     broken: set[Path] = set()
     data: Any = site.data
-    for path, text, names in _texts(site):
+    for path, text, names in texts:
         try:
             data = _with(data, path, render(text, names))
         except TemplateFault as fault:
@@ -69,46 +41,6 @@ def render_templates(site: LayeredSite) -> tuple[LayeredSite, list[Problem]]:
 def is_template(text: str) -> bool:
     """Return whether `text` holds anything that Jinja would take."""
     return any(mark in text for mark in MARKS)
-
-
-def render(text: str, names: Mapping[str, Any]) -> str:
-    """Return `text` with its expressions over `names` replaced; raises TemplateFault."""
-    if len(text) > LARGEST_TEMPLATE:
-        raise TemplateFault(f"it has {len(text)} characters, more than {LARGEST_TEMPLATE}")
-    template = _compiled(text)
-    known = {name: _Names(name, value) if isinstance(value, Mapping) else value for name, value in names.items()}
-    try:
-        rendered = template.render(known)
-    except TemplateFault:
-        raise
-    except UndefinedError as error:
-        raise TemplateFault(str(error)) from error
-    except (TemplateError, TypeError, ValueError, LookupError, OverflowError) as error:
-        raise TemplateFault(f"{type(error).__name__}: {error}") from error
-    return _bounded(rendered)
-
-
-class _Names:
-    """A map of `labels` or `vars`: its keys, and none of a dictionary's methods."""
-
-    __slots__ = ("_name", "_values")
-
-    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
-        self._name = name
-        self._values = values
-
-    def __getitem__(self, key: str) -> Any:
-        value = self._values[key]
-        return _bounded(value) if isinstance(value, str) else value
-
-
-class _Undefined(StrictUndefined):
-    """Says what is missing in the author's words."""
-
-    @property
-    def _undefined_message(self) -> str:
-        owner = getattr(self._undefined_obj, "_name", None)
-        return f"`{owner}.{self._undefined_name}` is undefined" if owner else f"`{self._undefined_name}` is undefined"
 
 
 def _texts(site: LayeredSite) -> Iterator[tuple[Path, str, dict[str, Any]]]:
@@ -132,59 +64,3 @@ def _with(value: Any, path: Path, leaf: str) -> Any:
         assert isinstance(step, int)
         return [*value[:step], _with(value[step], tuple(rest), leaf), *value[step + 1 :]]
     return {**value, step: _with(value[step], tuple(rest), leaf)}
-
-
-@lru_cache(maxsize=CACHED_TEMPLATES)
-def _compiled(text: str) -> Template:
-    try:
-        tree = _ENVIRONMENT.parse(text)
-        for node in _nodes(tree):
-            if not isinstance(node, _ADMITTED):
-                raise TemplateFault(f"only plain expressions are admitted, no {type(node).__name__.lower()}")
-        return _ENVIRONMENT.from_string(tree)
-    except TemplateSyntaxError as error:
-        raise TemplateFault((error.message or "its syntax is wrong").rstrip(".")) from error
-    except RecursionError as error:
-        raise TemplateFault("it is nested too deep") from error
-
-
-def _nodes(node: nodes.Node) -> Iterator[nodes.Node]:
-    yield node
-    for child in node.iter_child_nodes():
-        yield from _nodes(child)
-
-
-def _bounded(text: str) -> str:
-    if len(text) > LARGEST_OUTPUT:
-        raise TemplateFault(f"it holds or gives more than {LARGEST_OUTPUT} characters")
-    return text
-
-
-def _finalize(value: Any) -> Any:
-    """Only texts and numbers are printed: a map's form would be none that its author chose."""
-    if isinstance(value, _Undefined) or (isinstance(value, str | int) and not isinstance(value, bool)):
-        return value
-    raise TemplateFault(f"an expression gives {_kind(value)}, not a text")
-
-
-def _kind(value: Any) -> str:
-    return "a map of names" if isinstance(value, _Names) else f"a value of type {type(value).__name__}"
-
-
-def _replace(text: str, old: str, new: str) -> str:
-    if not all(isinstance(part, str) for part in (text, old, new)):
-        raise TemplateFault("`replace` takes texts")
-    return _bounded(text.replace(old, new))
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=_Undefined, finalize=_finalize, autoescape=False, keep_trailing_newline=True, cache_size=0
-    )
-    environment.filters = {name: environment.filters[name] for name in _FILTERS} | {"replace": _replace}
-    environment.tests = {}
-    environment.globals = {}
-    return environment
-
-
-_ENVIRONMENT: Final = _environment()

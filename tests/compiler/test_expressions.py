@@ -1,9 +1,10 @@
-"""Templates: expressions over the site's own names, and nothing that a stranger could abuse."""
+"""Expressions over the site's own names, and nothing that a stranger could abuse."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman_compiler.templates import LARGEST_OUTPUT, LARGEST_TEMPLATE, TemplateFault, is_template, render
+from pointsman_compiler.expressions import LARGEST_OUTPUT, LARGEST_TEMPLATE, TemplateFault, render
+from pointsman_compiler.templates import is_template
 
 NAMES = {"site": "one", "labels": {"region": "ara"}, "vars": {"n": 7, "flag": True, "long": "x" * (LARGEST_OUTPUT + 1)}}
 
