@@ -64,9 +64,12 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-async def run(settings: Settings, clock: Clock) -> None:
+async def run(
+    settings: Settings, clock: Clock, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """Run the agent until SIGTERM or SIGINT; returns when every station was told and the journal is closed.
 
+    `task_status` is told when the last good bundle is in force again and the admin interface answers.
     Raises StartError or SettingsError when it cannot start.
     """
     with _owned_state(settings.state):
@@ -77,7 +80,7 @@ async def run(settings: Settings, clock: Clock) -> None:
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
-                    await _Agent(settings, clock, site, store, stored, journal, admin).run()
+                    await _Agent(settings, clock, site, store, stored, journal, admin).run(task_status)
             except JournalFault as error:
                 raise StartError(str(error)) from error
 
@@ -94,7 +97,7 @@ class _Agent:
     journal: SqliteJournal
     admin: socket.socket
 
-    async def run(self) -> None:
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
         status, holder, sessions = Status(VERSION, self.clock), Holder(), Sessions()
         house = House(holder, self.journal, status, sessions, Uplinks(status), self.clock)
@@ -108,6 +111,7 @@ class _Agent:
             root.start_soon(source.follow, activation.offer, activation.fail)
             await self._start_admin(root, house, source, stop)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
+            task_status.started()
             await stop.wait()
             await _say_farewell(listeners, sessions)
             root.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from pointsman_simulator.errors import HandshakeRefused
 from pointsman_simulator.station import connect_station, report_security_event, run_session
 from pointsman_simulator.supervision import open_supervision
 from support.agents import running_agent
+from support.cables import open_cable
 from support.sites import a_config, a_remote_group, a_station, a_supervision, a_unique_config
 
 ODD_CALL = ' [2, "a\\u0062c",\t"DataTransfer",{"vendorId":"é\\u00e9","n":1.10e+2,"n":1e400,  "x":[ ]}]'
@@ -126,6 +127,35 @@ async def test_r25_a_supervision_that_stays_mute_longer_than_message_timeout_los
         status = await agent.wait_status(lambda status: status["supervisions"][0]["stationsUp"] == 0)
         assert status["supervisions"][0]["lastError"]["class"] == "message-timeout"
         assert status["stations"][0]["lastError"]["message"].startswith("Heartbeat unanswered for 1 s")
+
+
+async def test_r24_a_pulled_cable_is_noticed_within_ping_interval_and_message_timeout(tmp_path: Path) -> None:
+    async with open_supervision() as supervision, open_cable(supervision.port) as cable:
+        config = a_unique_config(f"ws://127.0.0.1:{cable.port}/ocpp", ping_interval=1, message_timeout=1)
+        async with running_agent(tmp_path, config) as agent, connect_station(agent.url("CP-1")) as station:
+            await supervision.wait_connected("CP-1")
+            began = trio.current_time()
+            cable.pull()
+            closed = await station.wait_closed()
+            took = trio.current_time() - began
+
+            assert closed.code == 1001
+            assert took <= 1 + 1 + 3
+            assert (await agent.station("CP-1"))["lastError"]["class"] == "ping"
+
+
+async def test_r24_pings_keep_a_quiet_link_alive(tmp_path: Path) -> None:
+    config_of = {"ping_interval": 1, "message_timeout": 1}
+    async with (
+        open_supervision() as supervision,
+        running_agent(tmp_path, a_unique_config(supervision.url, **config_of)) as agent,
+        connect_station(agent.url("CP-1")) as station,
+    ):
+        await supervision.wait_connected("CP-1")
+        with pytest.raises(trio.TooSlowError):
+            await station.wait_closed(within_s=3.5)
+
+        assert (await station.call("Heartbeat", {})).error is None
 
 
 async def test_r26_the_close_code_of_a_supervision_reaches_the_station(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Configurations and bundles of tests, written as plain values: each helper fills in what a test does not care about."""
+"""Configurations and bundles of tests as plain values: each helper fills in what a test does not care about."""
 
 import socket
 from pathlib import Path
@@ -122,9 +122,7 @@ def a_unique_config(url: str, *identities: str, **supervision: Any) -> Config:
     )
 
 
-def a_bundle(
-    config: Config, *, keys: tuple[Ed25519PrivateKey, ...] = (), sequence: int = 1, site: str = SITE
-) -> bytes:
+def a_bundle(config: Config, *, keys: tuple[Ed25519PrivateKey, ...] = (), sequence: int = 1, site: str = SITE) -> bytes:
     """Return the bytes of a bundle file."""
     source, lock = Source(revision=None, file="test.yaml"), Lock(compiler="0", tzdata="0", inputs=[])
     return seal(write_payload(bundle_of(config, site=site, sequence=sequence, source=source, lock=lock)), keys)

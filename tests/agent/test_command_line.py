@@ -1,0 +1,133 @@
+"""`pointsman-agent` as people and service managers run it: a process of its own, flags, exit codes, signals."""
+
+import json
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from cryptography.hazmat.primitives import serialization
+from pointsman_simulator.station import connect_station
+from support.agents import RunningAgent
+from support.sites import a_config, free_port
+
+COMMAND = [sys.executable, "-m", "pointsman_agent"]
+STARTED_WITHIN_S = 20.0
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> RunningAgent:
+    """An agent that is configured and not started."""
+    agent = RunningAgent(tmp_path, free_port())
+    agent.write(a_config())
+    public = agent.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    (tmp_path / "site.pub").write_bytes(public)
+    return agent
+
+
+def flags(agent: RunningAgent) -> list[str]:
+    """Return the flags of `run`."""
+    trust = str(agent.bundle.parent / "site.pub")
+    folders = ["--state", str(agent.state), "--secrets", str(agent.secrets)]
+    return ["--bundle", str(agent.bundle), "--site", "test-site", "--trust", trust, *folders, "--admin", "127.0.0.1:0"]
+
+
+async def ran(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command to its end."""
+    with trio.fail_after(STARTED_WITHIN_S):
+        done = await trio.run_process([*COMMAND, *arguments], capture_stdout=True, capture_stderr=True, check=False)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@asynccontextmanager
+async def process(agent: RunningAgent) -> AsyncIterator[trio.Process]:
+    """Run the agent until the block ends; yields once its log says that the bundle is in force."""
+    async with trio.open_nursery() as nursery:
+        command = partial(trio.run_process, [*COMMAND, "run", *flags(agent)], stderr=subprocess.PIPE, check=False)
+        started: trio.Process = await nursery.start(command)
+        assert started.stderr is not None
+        seen = b""
+        with trio.fail_after(STARTED_WITHIN_S):
+            while b"bundle in force" not in seen or b"agent runs" not in seen:
+                chunk = await started.stderr.receive_some()
+                assert chunk, seen.decode()
+                seen += chunk
+        try:
+            yield started
+        finally:
+            if started.returncode is None:
+                started.kill()
+
+
+async def test_status_and_stations_ask_the_running_agent(agent: RunningAgent) -> None:
+    async with process(agent):
+        state = ["--state", str(agent.state)]
+        status, table = await ran("status", "--json", *state), await ran("stations", *state)
+        admin = agent.state / "admin.json"
+
+        assert status.returncode == 0, status.stderr
+        assert json.loads(status.stdout)["bundle"]["active"]["sequence"] == 1
+        assert "LOC-01" in table.stdout
+        assert stat.S_IMODE(admin.stat().st_mode) == 0o600
+
+
+async def test_r54_sigterm_closes_stations_with_1001_and_ends_with_exit_0(agent: RunningAgent) -> None:
+    async with process(agent) as running, connect_station(agent.url("LOC-01")) as station:
+        running.send_signal(signal.SIGTERM)
+        with trio.fail_after(10):
+            closed = await station.wait_closed()
+            code = await running.wait()
+
+        assert (closed.code, code) == (1001, 0)
+        assert not (agent.state / "admin.json").exists()
+
+
+async def test_a_second_agent_on_a_state_folder_is_refused(agent: RunningAgent) -> None:
+    async with process(agent):
+        second = await ran("run", *flags(agent))
+
+        assert second.returncode == 6
+        assert "another agent runs on this folder" in second.stderr
+
+
+async def test_status_of_an_agent_that_does_not_run_exits_4(tmp_path: Path) -> None:
+    done = await ran("status", "--state", str(tmp_path))
+
+    assert done.returncode == 4
+    assert "no agent runs" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--site", "x"], "--trust FILE is needed"),
+        (["--allow-unsigned"], "--site ID is needed"),
+        (["--allow-unsigned", "--site", "x", "--admin", "0.0.0.0:9100"], "only a loopback address"),
+        (["--allow-unsigned", "--site", "x", "--admin", "nonsense"], "HOST:PORT"),
+        (["--trust", "/nowhere.pub", "--site", "x"], "/nowhere.pub: No such file"),
+    ],
+)
+async def test_wrong_flags_exit_2_and_say_what_to_do(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = await ran("run", "--bundle", "x.bundle", "--state", str(tmp_path / "state"), *arguments)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_damaged_state_folder_is_told_and_left_alone(agent: RunningAgent) -> None:
+    agent.state.mkdir()
+    (agent.state / "state.json").write_text("{damaged")
+    done = await ran("run", *flags(agent))
+
+    assert done.returncode == 6
+    assert "state.json is damaged" in done.stderr
+    assert (agent.state / "state.json").read_text() == "{damaged"
