@@ -69,7 +69,7 @@ def _clear(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     match value:
         case str() if _PEM in value:
             yield path, "key material or a certificate stands here in clear; Pointsman takes files and references only"
-        case Mapping():
+        case dict():
             for key, item in value.items():
                 message = _clear_at(str(key), item, path)
                 if message is None:
