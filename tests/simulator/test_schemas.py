@@ -1,10 +1,24 @@
 """The schema check finds what is wrong, and refuses nothing that is legal."""
 
+import importlib.util
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from pointsman_simulator.schemas import PROTOCOLS, actions_of, faults_of_call, faults_of_result
+from pointsman_simulator.schemas import (
+    PROTOCOLS,
+    actions_of,
+    fast_checker,
+    faults_of_call,
+    faults_of_result,
+    slow_checker,
+)
+
+SPEC = importlib.util.find_spec("ocpp")
+assert SPEC is not None
+assert SPEC.origin is not None
+OCPP = Path(SPEC.origin).parent
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -17,7 +31,7 @@ def test_every_protocol_knows_the_actions_of_a_session(protocol: str) -> None:
 def test_a_missing_field_is_a_fault_that_names_it() -> None:
     (fault,) = faults_of_call("ocpp1.6", "Authorize", {})
 
-    assert fault == "Authorize: 'idTag' is a required property"
+    assert fault == 'Authorize: "idTag" is a required property'
 
 
 def test_faults_come_in_one_order() -> None:
@@ -73,3 +87,45 @@ def test_a_hundredth_of_an_ampere_is_not() -> None:
 
     assert len(faults) == 1
     assert "8.15" in faults[0]
+
+
+def test_an_integer_written_with_a_point_is_an_integer() -> None:
+    answer = {"status": "Accepted", "currentTime": "2026-11-22T10:00:00Z", "interval": Decimal("300.0")}
+
+    assert faults_of_result("ocpp2.0.1", "BootNotification", answer) == []
+
+
+def test_a_nesting_that_no_judge_can_read_is_a_fault() -> None:
+    nested: object = 0
+    for _ in range(3000):
+        nested = [nested]
+
+    (fault,) = faults_of_call("ocpp1.6", "Authorize", {"idTag": nested})
+
+    assert fault.startswith("Authorize")
+
+
+def test_a_lone_surrogate_stops_no_judge() -> None:
+    assert len(faults_of_call("ocpp1.6", "Authorize", {"idTag": "\ud800", "x": 1})) == 1
+
+
+JUDGED = [
+    ("v16", "Authorize", {"idTag": "04AA"}),
+    ("v16", "Authorize", {"idTag": "x" * 21}),
+    ("v16", "Authorize", {"idTag": 1, "more": True}),
+    ("v16", "SecurityEventNotification", {"type": "x", "timestamp": "2026-11-22T10:00:00Z"}),
+    ("v16", "SecurityEventNotification", {"type": "x", "timestamp": "yesterday"}),
+    ("v201", "AuthorizeResponse", {"idTokenInfo": {"status": "Accepted", "chargingPriority": 3}}),
+    ("v201", "AuthorizeResponse", {"idTokenInfo": {"status": "Fine", "groupIdToken": {}}}),
+    ("v201", "StatusNotificationRequest", {"evseId": 1}),
+    ("v21", "HeartbeatResponse", {"currentTime": "2026-11-22T10:00:00Z", "x": {"y": [1]}}),
+]
+
+
+@pytest.mark.parametrize(("folder", "name", "payload"), JUDGED)
+def test_both_judges_find_the_same_places(folder: str, name: str, payload: dict[str, object]) -> None:
+    schema = (OCPP / folder / "schemas" / f"{name}.json").read_text(encoding="utf-8-sig")
+
+    fast, slow = fast_checker(schema)(payload), slow_checker(schema)(payload)
+
+    assert sorted(place for place, _ in fast) == sorted(place for place, _ in slow)
