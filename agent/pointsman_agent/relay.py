@@ -32,6 +32,7 @@ from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, keep_alive, note_end
 from pointsman_agent.status import Status
 
+GOING_AWAY: Final = 1001
 FAREWELL_WITHIN_S: Final = 6.0  # what was queued at the end of a link, its Close frames and the draining
 
 log = structlog.get_logger()
@@ -76,6 +77,8 @@ class Relay:
                     writers.start_soon(outbox.run, partial(self._report, Flushed(side)))
                 async with self._events:
                     await self._drive(peers)
+                for outbox in self._outboxes.values():
+                    outbox.close(GOING_AWAY, "")  # the side that ended the link; the link has closed the other
                 writers.cancel_scope.deadline = trio.current_time() + FAREWELL_WITHIN_S
             peers.cancel_scope.cancel()
 
@@ -143,8 +146,8 @@ class Relay:
         if side is Side.STATION:
             self._record.last_sent = self._status.stamp()
         if not self._outboxes[side].put(text):
-            self._outboxes[side].close(1001, "too slow", discard=True)
-            self._session.end(1001, f"the {side.name.lower()} takes no data", "slow")
+            self._outboxes[side].close(GOING_AWAY, "too slow", discard=True)
+            self._session.end(GOING_AWAY, f"the {side.name.lower()} takes no data", "slow")
 
     async def _keep(self, call: Frame) -> None:
         """Store a security event that the supervision is not to see; what cannot be stored is not answered."""

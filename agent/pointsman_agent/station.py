@@ -18,8 +18,9 @@ from pointsman_agent.relay import Relay
 from pointsman_agent.session import Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.streams import AnyStream, DialError, OwnedStream, accept_tls, certificate_name, detect_silence
+from pointsman_agent.upgrade import HandshakeFailed, StationRequest, read_request
 from pointsman_agent.uplink import UplinkRefused, Uplinks
-from pointsman_agent.wire import HandshakeFailed, StationRequest, read_request
+from pointsman_agent.wire import server_wire
 
 HANDSHAKE_WITHIN_S: Final = 10.0  # TLS and the opening request of a station; ours to choose
 SILENT_TCP_S: Final = 120.0  # data towards a station that stays unacknowledged so long ends its link
@@ -143,7 +144,7 @@ class _Connection:
         identity = admitted.route.identity
         status.station(identity).last_error = status.error("subprotocol", "none that the configuration allows")
         log.warning("no common subprotocol", station=identity)
-        wire = await request.accept(None)
+        wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
 
     async def _serve_locally(
@@ -151,7 +152,7 @@ class _Connection:
     ) -> None:
         house = self._house
         assumed = admitted.route.station.assume_protocol
-        wire = await request.accept(_answered(request, admitted.protocols[0]))
+        wire = server_wire(await request.accept(_answered(request, admitted.protocols[0])))
         protocol = wire.protocol or assumed or admitted.protocols[0]
         operator = LocalOperator(
             session,
@@ -181,7 +182,7 @@ class _Connection:
             await self._refuse_for_uplink(request, admitted, error)
             return
         try:
-            station = await request.accept(_answered(request, uplink.protocol))
+            station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
                 await Relay(session, admitted.route, station, uplink, house.journal, house.status).run()
         finally:

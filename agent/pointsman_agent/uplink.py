@@ -14,7 +14,8 @@ from pointsman_agent.ports import SecretValues, Wire
 from pointsman_agent.routing import Route, UplinkTarget, uplink_target
 from pointsman_agent.status import Status
 from pointsman_agent.streams import DialError, OwnedStream, ProxyAddress, detect_silence, dial, raw_socket_stream
-from pointsman_agent.wire import HandshakeFailed, open_client
+from pointsman_agent.upgrade import HandshakeFailed, open_client
+from pointsman_agent.wire import client_wire
 
 GOING_AWAY: Final = 1001
 
@@ -105,7 +106,7 @@ async def _open(
     owned = OwnedStream(stream)
     is_open = False
     try:
-        wire = await open_client(
+        opened = await open_client(
             nursery,
             owned,
             authority=target.authority,
@@ -114,7 +115,7 @@ async def _open(
             headers=_headers(supervision, route.identity, in_force.secrets),
         )
         is_open = True
-        return wire
+        return client_wire(opened)
     finally:
         if not is_open:
             await owned.finish()
