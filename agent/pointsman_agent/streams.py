@@ -79,10 +79,17 @@ class OwnedStream(trio.abc.Stream):
         self._part()
         await trio.lowlevel.checkpoint()
 
-    async def finish(self) -> None:
-        """Shut down writing, read what still comes for a bounded time, close the socket. Never raises, also in a
-        cancelled scope."""
+    async def finish(self, *, drain: bool = True) -> None:
+        """Shut down writing, read what still comes for a bounded time, close the socket.
+
+        Never raises, also in a cancelled scope. Without `drain` for a peer that is known to have said its last.
+        """
         self._part()
+        if drain:
+            await self._drain()
+        self._abort()
+
+    async def _drain(self) -> None:
         transport = raw_socket_stream(self._stream)
         with trio.move_on_after(DRAIN_WITHIN_S, shield=True):
             try:
@@ -93,7 +100,6 @@ class OwnedStream(trio.abc.Stream):
                     pass
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                 pass  # the peer was faster, or its reader has not noticed yet: nothing is left to drain
-        self._abort()
 
     def _part(self) -> None:
         self._is_parting = True

@@ -40,6 +40,7 @@ class StreamWire:
         self._receiving = trio.Lock()
         self._ended: WireClosed | None = None
         self._has_sent_close = False
+        self._has_peer_closed = False
 
     @property
     def last_heard(self) -> float:
@@ -82,7 +83,8 @@ class StreamWire:
         with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
             if self._ended is None and await self._say_close(code, reason):
                 await self._await_close()
-        await self._stream.finish()
+        # The peer's Close frame was its last: nothing can be unread any more.
+        await self._stream.finish(drain=not self._has_peer_closed)
 
     async def _react(self, item: Ping | Pong | CloseReceived | Violation) -> None:
         match item:
@@ -94,6 +96,7 @@ class StreamWire:
             case Pong():
                 pass  # it was heard: `last_heard` says so
             case CloseReceived(code, reason):
+                self._has_peer_closed = True
                 await self._say_close(code, "")  # RFC 6455 section 5.5.1: echoed as soon as practical
                 self._ended = WireClosed(code, reason)
             case Violation(code, reason):
