@@ -4,13 +4,15 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test demo lint types floors bench clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors bench clean
 
 help:
 	@echo "make demo    compile the example fleet and watch eight stations charge (about 30 s)"
 	@echo "make test    the whole test suite (under 5 minutes)"
+	@echo "make test-agent-alone   the agent's tests where the compiler is not installed"
 	@echo "make lint    ruff, formatting, import floors"
 	@echo "make types   mypy, strict"
+	@echo "make docs    write the generated pages of docs/ anew"
 	@echo "make bench   speed, each figure as a ratio in one run"
 	@echo "make clean   remove everything that make made"
 
@@ -18,14 +20,25 @@ help:
 STAMP := .venv/.synced
 setup: $(STAMP)
 $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml agent/pyproject.toml simulator/pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Pointsman needs Python 3.11 or newer; there is no $(PYTHON) here. Try: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("Pointsman needs Python 3.11 or newer; %s is %s. Try: make PYTHON=python3.11 ..." % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 && { $(BIN)/uv --version 2>/dev/null | grep -qx 'uv $(UV_VERSION).*' || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) makes no virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/uv --version 2>/dev/null | grep -qx 'uv $(UV_VERSION).*' || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
 test: setup
 	@$(BIN)/python -m pytest
+
+# A site controller has no compiler: the agent and the ground floor must stand without it.
+test-agent-alone: setup
+	@UV_PROJECT_ENVIRONMENT=.venv-agent $(BIN)/uv sync --frozen --quiet --package pointsman-agent --group test --python $(BIN)/python
+	@! .venv-agent/bin/python -c 'import pointsman_compiler' 2>/dev/null || { echo "the compiler is installed in .venv-agent" >&2; exit 1; }
+	@.venv-agent/bin/python -m pytest tests/agent tests/schema
+
+docs: setup
+	@$(BIN)/python docs/generate.py
 
 demo: setup
 	@$(BIN)/pointsman-sim demo
