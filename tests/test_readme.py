@@ -150,8 +150,8 @@ async def pause(block: Block, folder: Path, ports: dict[str, str]) -> None:
     for sign, is_there in PAUSES.items():
         if re.search(sign, block.commands, re.MULTILINE):
             with trio.fail_after(PAUSE_WITHIN_S):
-                while not await trio.to_thread.run_sync(is_there, folder, ports):
-                    await trio.sleep(POLL_EVERY_S)  # noqa: ASYNC110  # other processes: there is no event of theirs
+                while not await trio.to_thread.run_sync(is_there, folder, ports):  # noqa: ASYNC110  # not our processes
+                    await trio.sleep(POLL_EVERY_S)
 
 
 def _status(folder: Path) -> dict[str, object]:
