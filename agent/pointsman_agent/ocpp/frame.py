@@ -31,7 +31,11 @@ class MessageType(IntEnum):
 # A JSON string; the unrolled loop keeps the match linear. A raw control character is not JSON, but real stations send
 # NULs (ocpp-go and evcc report them), and a relay has no reason to mind.
 _STRING = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
-_ENVELOPE = re.compile(rf"[\ufeff\s]*\[\s*(\d{{1,3}})\s*,\s*{_STRING}\s*(?:,\s*(?:{_STRING})?|(?=\]))", re.DOTALL)
+_GAP = r"[ \t\r\n]*"  # RFC 8259 section 2; Python's \s and \d know far more than JSON does
+_ENVELOPE = re.compile(
+    rf"[\ufeff \t\r\n]*\[{_GAP}([0-9]{{1,3}}){_GAP},{_GAP}{_STRING}{_GAP}(?:,{_GAP}(?:{_STRING})?|(?=\]))", re.DOTALL
+)
+_LONGEST_INTEGER = 4000  # digits; Python converts up to 4300
 
 
 class FrameError(ValueError):
@@ -73,11 +77,12 @@ def parse(text: str) -> Frame:
 def payload_of(call: Frame) -> dict[str, Any]:
     """Return the payload of a CALL or SEND that we are to answer ourselves.
 
-    Raises LocalFrameError with the code of OCPP-J 1.6 section 4.2.3 when it is no JSON object.
+    Numbers beyond all measure are infinite. Raises LocalFrameError with the code of OCPP-J 1.6 section 4.2.3 when it is
+    no JSON object.
     """
     try:
-        fields = msgspec.json.decode(call.text.lstrip("\ufeff"))
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        fields = _decode(call.text.lstrip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError) as error:
         raise LocalFrameError(f"not JSON: {error}", call_id=call.id, code="FormationViolation") from error
     match fields:
         case [_, _, _, dict(payload)]:
@@ -95,6 +100,19 @@ def call_result(call_id: str, payload: object) -> str:
 def call_error(call_id: str, code: str, description: str) -> str:
     """Return the text of a CALLERROR; the description is cut at 255 characters (OCPP-J 1.6 section 4.2.3)."""
     return json.dumps([MessageType.CALLERROR, call_id, code, description[:255], {}], separators=(",", ":"))
+
+
+def _decode(text: str) -> Any:
+    """The fast decoder is stricter than a transaction message deserves, which must be answered whatever is in it (OCPP
+    1.6 sections 4.7 to 4.10): raw control characters, lone surrogates and huge numbers are read by the other one."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return json.loads(text, strict=False, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
 
 
 def _unescape(raw: str) -> str:
