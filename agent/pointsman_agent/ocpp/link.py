@@ -34,7 +34,9 @@ from pointsman_agent.ocpp.intercepts import Intercept, LinkSettings, Side, inter
 
 MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
 MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
+MOST_HELD_CHARACTERS: Final = 1024 * 1024  # text of a direction's held CALLs
 FREED_IDS_KEPT: Final = 256  # a direction and link (rule 13)
+LONGEST_FREED_ID: Final = 1024  # characters; OCPP-J 1.6 section 4.1.4 has 36, and nobody may fill memory with ids
 DECIDE_WITHIN_S: Final = 10.0  # a held CALL that the journal did not store by then stays unanswered
 
 GOING_AWAY: Final = 1001
@@ -130,7 +132,7 @@ Command = Send | Close | Keep | Drop | Lost
 
 class _OpenCall(msgspec.Struct):
     frame: Frame
-    deadline: float | None = None  # None: not yet flushed
+    asked: float | None = None  # when its last byte left; None: not yet
 
 
 class _WaitingCall(msgspec.Struct, frozen=True):
@@ -167,6 +169,8 @@ class _Lane:
 
     def remember(self, call_id: str, *, answered: bool) -> None:
         """Keep `call_id` among the last freed ones."""
+        if len(call_id) > LONGEST_FREED_ID:
+            return
         self.freed[call_id] = answered
         self.freed.move_to_end(call_id)
         if len(self.freed) > FREED_IDS_KEPT:
@@ -174,7 +178,8 @@ class _Lane:
 
     def hold(self, frame: Frame, now: float) -> bool:
         """Keep a CALL that is being decided on; False, and nothing kept, when too many are."""
-        if len(self.held) >= MOST_WAITING:
+        held_characters = sum(len(held.text) for held, _ in self.held.values())
+        if len(self.held) >= MOST_WAITING or held_characters + len(frame.text) > MOST_HELD_CHARACTERS:
             return False
         self.held[frame.id] = (frame, now + DECIDE_WITHIN_S)
         return True
@@ -201,7 +206,7 @@ class Link:
         self.settings = settings
         self.is_over = False
         self._lanes = {Side.STATION: _Lane(Side.STATION), Side.SUPERVISION: _Lane(Side.SUPERVISION)}
-        self._heard_supervision = 0.0
+        self._heard_supervision = float("-inf")
 
     @property
     def queue(self) -> int:
@@ -215,7 +220,7 @@ class Link:
             moment
             for lane in self._lanes.values()
             for moment in (
-                lane.open.deadline if lane.open is not None else None,
+                lane.open.asked + timeout if lane.open is not None and lane.open.asked is not None else None,
                 lane.waiting[0].since + timeout if lane.waiting else None,
                 *(until for _, until in lane.held.values()),
             )
@@ -280,7 +285,7 @@ class Link:
 
     def _forward_next(self, lane: _Lane, now: float) -> Iterator[Command]:
         while lane.open is None and (call := lane.next_waiting()) is not None:
-            if now - call.since >= self.settings.message_timeout:  # its sender has given up (rule 12)
+            if self._is_late(call.since, now):  # its sender has given up (rule 12)
                 yield Drop(lane.asker, "waited-too-long", call.frame.text)
             else:
                 yield self._forward(lane, call.frame)
@@ -304,16 +309,16 @@ class Link:
 
     def _flushed(self, side: Side, now: float) -> list[Command]:
         call = self._lanes[side.other].open
-        if call is not None and call.deadline is None:
-            call.deadline = now + self.settings.message_timeout
+        if call is not None and call.asked is None:
+            call.asked = now
         return []
 
     def _time_passed(self, now: float) -> Iterator[Command]:
         for lane in self._lanes.values():
             yield from self._expire_held(lane, now)
             call = lane.open
-            if call is not None and call.deadline is not None and call.deadline <= now:
-                if lane.asker is Side.STATION and self._condemns(call.deadline):
+            if call is not None and call.asked is not None and self._is_late(call.asked, now):
+                if lane.asker is Side.STATION and self._condemns(call.asked):
                     action = call.frame.action
                     detail = f"{action} unanswered for {self.settings.message_timeout:g} s"
                     lost = Lost(Side.SUPERVISION, "message-timeout", detail)
@@ -324,13 +329,17 @@ class Link:
             yield from self._expire_waiting(lane, now)
             yield from self._forward_next(lane, now)
 
-    def _condemns(self, deadline: float) -> bool:
-        """Whether a CALL that the supervision did not answer by `deadline` loses the link (rule 25)."""
-        asked = deadline - self.settings.message_timeout
+    def _is_late(self, since: float, now: float) -> bool:
+        """Whether `messageTimeout` has passed. The very sum of `deadline()`: a difference may round to less, and
+        `TimePassed` would then do nothing at its own moment, for ever."""
+        return since + self.settings.message_timeout <= now
+
+    def _condemns(self, asked: float) -> bool:
+        """Whether a CALL that the supervision was `asked` and did not answer in time loses the link (rule 25)."""
         return self.settings.condemn_any or self._heard_supervision < asked
 
     def _expire_waiting(self, lane: _Lane, now: float) -> Iterator[Command]:
-        while lane.waiting and now - lane.waiting[0].since >= self.settings.message_timeout:
+        while lane.waiting and self._is_late(lane.waiting[0].since, now):
             call = lane.next_waiting()
             assert call is not None
             yield Drop(lane.asker, "waited-too-long", call.frame.text)

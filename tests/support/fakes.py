@@ -1,0 +1,244 @@
+"""Fakes of the agent's ports, typed by the same Protocols as the adapters: they behave, and fail on demand."""
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+import trio
+from pointsman_agent.entries import (
+    Entry,
+    OpenTransaction,
+    Receipt,
+    SecurityEvent,
+    TransactionEvent,
+    TransactionSample,
+    TransactionStart,
+    TransactionStop,
+)
+from pointsman_agent.ports import JournalFault, SecretMissing, StoredState, WireClosed, WireLost
+from pointsman_schema.badgelist import fold_badge
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+SAME_START_WITHIN = timedelta(hours=24)
+
+
+class FakeClock:
+    """A wall clock that stands still until it is set."""
+
+    def __init__(self, moment: datetime = NOON) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.moment
+
+    def advance(self, **delta: float) -> None:
+        """Go on by `delta`, as of timedelta."""
+        self.moment += timedelta(**delta)
+
+
+class FakeSecrets:
+    """Secrets from a dictionary."""
+
+    def __init__(self, **values: bytes) -> None:
+        self.values = values
+
+    def read(self, name: str) -> bytes:
+        """Return the secret; raises SecretMissing."""
+        if name not in self.values:
+            raise SecretMissing(name, f"secret {name!r} is not there")
+        return self.values[name]
+
+
+class MemoryStore:
+    """Bundles in memory. `fault` is raised by whatever writes."""
+
+    def __init__(self, state: StoredState | None = None) -> None:
+        self.state = state or StoredState()
+        self.staged: dict[str, bytes] = {}
+        self.fault: OSError | None = None
+
+    def load(self) -> StoredState:
+        """Return what was saved last."""
+        return self.state
+
+    def read(self, name: str) -> bytes:
+        """Return a staged envelope; raises FileNotFoundError."""
+        if name not in self.staged:
+            raise FileNotFoundError(name)
+        return self.staged[name]
+
+    def stage(self, name: str, envelope: bytes) -> None:
+        """Keep an envelope."""
+        self._fail_if_asked()
+        self.staged[name] = envelope
+
+    def save(self, state: StoredState) -> None:
+        """Replace the state, forget what it does not name."""
+        self._fail_if_asked()
+        self.state = state
+        self.staged = {name: envelope for name, envelope in self.staged.items() if name == state.bundle}
+
+    def _fail_if_asked(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+class _Transaction:
+    def __init__(self, key: str, station: str, transaction_id: str, badge: str, started: str) -> None:
+        self.key = key
+        self.station = station
+        self.transaction_id = transaction_id
+        self.badge = badge
+        self.started = started
+        self.is_open = True
+
+
+class MemoryJournal:
+    """The journal's rules without a disk: clocked tests use it, and it passes the same tests as the real one.
+
+    `fault` makes every call fail. `entries` is all that was stored, repeats left out.
+    """
+
+    def __init__(self, clock: FakeClock, first_id: int = 1000) -> None:
+        self._clock = clock
+        self._last_id = first_id
+        self._transactions: dict[str, _Transaction] = {}
+        self._starts: dict[tuple[object, ...], tuple[int, datetime]] = {}
+        self._sequences: set[tuple[str, int]] = set()
+        self.entries: list[Entry] = []
+        self.fault: str | None = None
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Store `entry`; raises JournalFault."""
+        await self._checkpoint()
+        match entry:
+            case TransactionStart():
+                receipt = self._start(entry)
+            case TransactionStop():
+                receipt = self._stop(entry)
+            case TransactionEvent():
+                receipt = self._event(entry)
+            case TransactionSample() | SecurityEvent():
+                receipt = Receipt()
+        if not receipt.is_repeat:
+            self.entries.append(entry)
+        return receipt
+
+    async def open_transactions(self) -> dict[str, int]:
+        """Return how many transactions are open, by station; raises JournalFault."""
+        await self._checkpoint()
+        stations = sorted(each.station for each in self._transactions.values() if each.is_open)
+        return {station: stations.count(station) for station in stations}
+
+    async def open_with_badge(self, badge: str) -> list[OpenTransaction]:
+        """Return the open transactions of a folded badge number; raises JournalFault."""
+        await self._checkpoint()
+        return [
+            OpenTransaction(each.station, each.transaction_id, each.started)
+            for each in self._transactions.values()
+            if each.is_open and each.badge == badge
+        ]
+
+    async def _checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.fault is not None:
+            raise JournalFault(self.fault)
+
+    def _start(self, start: TransactionStart) -> Receipt:
+        badge = fold_badge(start.badge)
+        same = (start.station, start.connector, badge, start.meter_start, start.timestamp)
+        number, received = self._starts.get(same, (0, datetime.min.replace(tzinfo=UTC)))
+        if number and self._clock.now() - received < SAME_START_WITHIN and self._transactions[str(number)].is_open:
+            return Receipt(number, is_repeat=True)
+        self._last_id += 1
+        key = str(self._last_id)
+        self._transactions[key] = _Transaction(key, start.station, key, badge, start.timestamp)
+        self._starts[same] = (self._last_id, self._clock.now())
+        return Receipt(self._last_id)
+
+    def _stop(self, stop: TransactionStop) -> Receipt:
+        transaction = self._transactions.get(str(stop.transaction_id))
+        if transaction is None or transaction.station != stop.station:
+            return Receipt()
+        is_repeat = not transaction.is_open
+        transaction.is_open = False
+        return Receipt(is_repeat=is_repeat)
+
+    def _event(self, event: TransactionEvent) -> Receipt:
+        if not event.transaction_id:
+            return Receipt()
+        key = f"{event.station}/{event.transaction_id}"
+        if event.sequence is not None:
+            if (key, event.sequence) in self._sequences:
+                return Receipt(is_repeat=True)
+            self._sequences.add((key, event.sequence))
+        badge = fold_badge(event.badge)
+        fresh = _Transaction(key, event.station, event.transaction_id, badge, event.timestamp)
+        transaction = self._transactions.setdefault(key, fresh)
+        transaction.badge = transaction.badge or badge
+        if event.kind == "Ended":
+            transaction.is_open = False
+        return Receipt()
+
+
+class FakeWire:
+    """One end of a connection: `arrive` gives it texts of the peer, `sent` is what the peer got.
+
+    `mute` (an Event) makes every send wait until it is set, as a peer that does not read does.
+    """
+
+    def __init__(self, protocol: str | None = "ocpp1.6") -> None:
+        self._protocol = protocol
+        self._inbox: deque[str | WireClosed] = deque()
+        self._news = trio.Event()
+        self.last_heard = 0.0
+        self.sent: list[str] = []
+        self.pings = 0
+        self.closed: tuple[int, str] | None = None
+        self.mute: trio.Event | None = None
+        self.is_lost = False
+        self.on_ping: list[str] = []
+
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol that was agreed."""
+        return self._protocol
+
+    def arrive(self, *items: str | WireClosed) -> None:
+        """Let texts, or the end of the connection, come in."""
+        self._inbox.extend(items)
+        self.last_heard = trio.current_time()
+        self._news.set()
+
+    async def receive(self) -> str | WireClosed:
+        """Return the next text or how the connection ended."""
+        while not self._inbox:
+            self._news = trio.Event()
+            await self._news.wait()
+        await trio.lowlevel.checkpoint()
+        item = self._inbox.popleft()
+        if isinstance(item, WireClosed):
+            self._inbox.appendleft(item)
+        return item
+
+    async def send(self, text: str) -> None:
+        """Keep `text` as sent; raises WireLost when the peer is lost."""
+        await trio.lowlevel.checkpoint()
+        if self.mute is not None:
+            await self.mute.wait()
+        if self.is_lost:
+            raise WireLost("the peer is lost")
+        self.sent.append(text)
+
+    async def ping(self) -> None:
+        """Count a ping."""
+        await trio.lowlevel.checkpoint()
+        self.pings += 1
+
+    async def close(self, code: int, reason: str) -> None:
+        """Note the close; who receives is told, as the real wire does."""
+        await trio.lowlevel.checkpoint()
+        if self.closed is None:
+            self.closed = (code, reason)
+            self._inbox.append(WireClosed(code, reason))
+            self._news.set()
