@@ -42,7 +42,10 @@ class Liveness:
             return Due.LOST
         if now < self._next_ping:
             return Due.NOTHING
-        self._next_ping += self.interval * max(1, math.ceil((now - self._next_ping) / self.interval))
+        missed = math.floor((now - self._next_ping) / self.interval)  # they are not made up for
+        self._next_ping += self.interval * (missed + 1)
+        if self._next_ping <= now:  # the division rounded down
+            self._next_ping = now + self.interval
         if self._oldest_unheard is None:
             self._oldest_unheard = now
         return Due.PING

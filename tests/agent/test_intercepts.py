@@ -1,0 +1,47 @@
+"""What the agent takes for itself, and that it takes nothing else."""
+
+import msgspec
+import pytest
+from pointsman_agent.ocpp.frame import parse
+from pointsman_agent.ocpp.intercepts import Intercept, LinkSettings, Side, intercept_of, plain_action
+
+HELD_BACK = LinkSettings(message_timeout=30, forward_security_events=False, protocol="ocpp1.6")
+FORWARDED = msgspec.structs.replace(HELD_BACK, forward_security_events=True)
+
+
+def taken(action: str, asker: Side = Side.STATION, settings: LinkSettings = HELD_BACK) -> Intercept | None:
+    return intercept_of(asker, parse(f'[2,"1","{action}",{{}}]'), settings)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "SecurityEventNotification",
+        "securityeventNOTIFICATION",
+        "SecurityEventNotification-Signed",
+        "SecurityEventNotification-SIGNED",
+        "Security\\u0045ventNotification",
+    ],
+)
+def test_r20_a_security_event_of_a_station_is_known_by_any_spelling(action: str) -> None:
+    assert taken(action) is not None
+    assert taken(action, settings=FORWARDED) is None
+
+
+@pytest.mark.parametrize(
+    "action", ["SecurityEventNotification2", "Signed-SecurityEventNotification", "", "-Signed", "Heartbeat"]
+)
+def test_r20_all_else_is_relayed(action: str) -> None:
+    assert taken(action) is None
+
+
+def test_r20_a_call_of_the_supervision_by_that_name_is_relayed() -> None:
+    assert taken("SecurityEventNotification", Side.SUPERVISION) is None
+
+
+def test_a_signed_action_is_compared_without_its_suffix() -> None:
+    assert plain_action("BootNotification-Signed") == plain_action("bootnotification") == "bootnotification"
+
+
+def test_each_side_is_the_others_other() -> None:
+    assert [side.other for side in (Side.STATION, Side.SUPERVISION)] == [Side.SUPERVISION, Side.STATION]

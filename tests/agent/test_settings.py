@@ -1,0 +1,77 @@
+"""Flags of the agent: checked before anything runs, each refusal with its remedy."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pointsman_agent.settings import SettingsError, admin_address, trusted_keys
+from pointsman_schema.envelope import key_id
+
+
+def a_key_file(folder: Path, name: str) -> tuple[Path, Ed25519PublicKey]:
+    key = Ed25519PrivateKey.generate().public_key()
+    path = folder / name
+    path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path, key
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9100", ("127.0.0.1", 9100)),
+        ("127.8.9.1:0", ("127.8.9.1", 0)),
+        ("localhost:65535", ("localhost", 65535)),
+        ("[::1]:9100", ("::1", 9100)),
+        ("::1:9100", ("::1", 9100)),
+    ],
+)
+def test_a_loopback_address_is_taken(text: str, address: tuple[str, int]) -> None:
+    assert admin_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9100", ":", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "[::1]", "127.0.0.1:-1"]
+)
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--admin .*127\.0\.0\.1"):
+        admin_address(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.0.0.0:9100", ":9100", "192.168.1.1:9100", "[::]:9100", "example.org:9100", "[2001:db8::1]:1"]
+)
+def test_an_address_that_others_reach_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="loopback"):
+        admin_address(text)
+
+
+def test_trusted_keys_are_read_in_their_order(tmp_path: Path) -> None:
+    (first, first_key), (second, second_key) = a_key_file(tmp_path, "a.pub"), a_key_file(tmp_path, "b.pub")
+
+    keys = trusted_keys((first, second), allow_unsigned=False)
+
+    assert keys is not None
+    assert [key_id(key) for key in keys] == [key_id(first_key), key_id(second_key)]
+
+
+def test_unsigned_bundles_are_taken_only_when_allowed_and_never_beside_a_key(tmp_path: Path) -> None:
+    path, _ = a_key_file(tmp_path, "a.pub")
+
+    assert trusted_keys((), allow_unsigned=True) is None
+    with pytest.raises(SettingsError, match="--trust FILE is needed"):
+        trusted_keys((), allow_unsigned=False)
+    with pytest.raises(SettingsError, match="exclude each other"):
+        trusted_keys((path,), allow_unsigned=True)
+
+
+def test_a_key_file_that_is_none_is_refused_with_its_name(tmp_path: Path) -> None:
+    missing, text, other = tmp_path / "missing", tmp_path / "text", tmp_path / "other"
+    text.write_text("no key")
+    public = generate_private_key(SECP256R1()).public_key()
+    other.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    for path in (missing, text, other, tmp_path):
+        with pytest.raises(SettingsError, match=str(path)):
+            trusted_keys((path,), allow_unsigned=False)
