@@ -93,11 +93,13 @@ def basic_credentials(authorization: bytes | None) -> tuple[bytes, bytes] | None
 def key_bytes(secret: bytes, form: str) -> bytes:
     """Return the key that a secret stands for: `text` as it is, `hex` decoded (OCPP 1.6 security white paper, 2.3).
 
-    Raises ValueError for a `hex` secret that is none.
+    Raises ValueError for an empty secret, which would let in everybody, and for a `hex` one that is none.
     """
+    if not secret:
+        raise ValueError("empty: a key has one character at least")
     if form == "text":
         return secret
-    if not secret or len(secret) % 2 or not _HEX_DIGITS.issuperset(secret):
+    if len(secret) % 2 or not _HEX_DIGITS.issuperset(secret):
         raise ValueError("not hex: an even number of the digits 0-9, a-f")
     return bytes.fromhex(secret.decode())
 

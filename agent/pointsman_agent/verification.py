@@ -57,6 +57,8 @@ def verify(envelope: bytes, expected: Expectation) -> Bundle:
         bundle = read_payload(payload)
     except (EnvelopeError, BundleFormatError) as error:
         raise BundleRefused(error.reason, str(error)) from error
+    except RecursionError as error:  # nested deeper than one of the readers goes
+        raise BundleRefused("not-canonical", "the payload is nested too deeply") from error
     if bundle.site != expected.site:
         raise BundleRefused(
             "wrong-site", f"the bundle is for {bundle.site!r}, this is {expected.site!r}", bundle=bundle
