@@ -1,41 +1,35 @@
 """The composition: a tree of files → what is wrong with it, and its resolved sites.
 
-Every site is checked whatever is wrong with the others; one with errors is not resolved. Where the site's schema and a
-rule object to one place, only the rule's problem is shown, because it knows what was meant.
+`check` keeps everything, for trees that fit into memory and for whoever wants to look at the sites; `conclude` needs
+only what is left of judged sites, wherever and whenever they were judged.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
+from functools import lru_cache
+from typing import Final
 
-from pointsman_compiler.attachments import AttachmentReader, Attachments
-from pointsman_compiler.document import Document, read_document
-from pointsman_compiler.grouping import Grouping, group_stations
-from pointsman_compiler.layers import LayeredSite, lay
+from pointsman_compiler.document import Document, Path, read_document
+from pointsman_compiler.judging import FleetFile, Judge, SiteReport, site_id, where_no_rule_objects
 from pointsman_compiler.problems import Place, Problem, sort_problems
-from pointsman_compiler.resolve import ModelError, ResolvedSite, resolve
-from pointsman_compiler.rules.badges import find_badge_problems
-from pointsman_compiler.rules.certificates import find_certificate_problems
+from pointsman_compiler.resolve import ResolvedSite
 from pointsman_compiler.rules.fleet import find_fleet_problems
-from pointsman_compiler.rules.groups import find_group_problems
-from pointsman_compiler.rules.listeners import find_listener_problems, find_password_problems
-from pointsman_compiler.rules.protocols import find_protocol_problems
-from pointsman_compiler.rules.secrets import CLEAR_SECRET, find_clear_secrets, find_secret_problems
-from pointsman_compiler.rules.site import find_site_problems
-from pointsman_compiler.rules.urls import find_catalogue_problems, find_url_problems
-from pointsman_compiler.shape import find_shape_problems
 from pointsman_compiler.sources import SourceError, SourceTree
-from pointsman_compiler.templates import render_templates
+
+__all__ = ["CheckResult", "Verdict", "check", "conclude", "site_id"]
+
+DOCUMENTS_AT_HAND: Final = 64
+"""Documents kept for the places in them; two sites that share one station often share many."""
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What a check found: problems in their order, the sites looked at, those without errors resolved (by site)."""
+class Verdict:
+    """What was found over all chosen sites: the problems in their order, the ids of the sites, those free of errors."""
 
     problems: tuple[Problem, ...]
     sites: tuple[str, ...]
-    resolved: tuple[ResolvedSite, ...]
+    sound: frozenset[str]
 
     @property
     def errors(self) -> int:
@@ -48,161 +42,77 @@ class CheckResult:
         return len(self.problems) - self.errors
 
 
+@dataclass(frozen=True, slots=True)
+class CheckResult(Verdict):
+    """A verdict with the sites themselves: those without errors resolved, by site."""
+
+    resolved: tuple[ResolvedSite, ...]
+
+
 def check(tree: SourceTree, at: datetime, sites: Collection[str] | None = None) -> CheckResult:
     """Return what is wrong with the sites of `tree` at the aware time `at`, which only expiry dates are held against.
 
     With `sites` only problems of these are shown; all are read, for a station may stand on two sites. Raises
     SourceError when the root itself cannot be read.
     """
-    files, problems = tree.site_files()
-    return _Check(tree, at).run(files, problems, sites)
+    files, names = tree.site_files()
+    judge = Judge(tree, at)
+    judged = [judge.judge(file) for file in files]
+    verdict = conclude(tree, judge.fleet, names, [one.report for one in judged], sites)
+    found = [one.resolved for one in judged if one.resolved is not None and one.report.file in verdict.sound]
+    resolved = tuple(sorted(found, key=lambda site: site.site))
+    return CheckResult(verdict.problems, verdict.sites, verdict.sound, resolved)
 
 
-def site_id(file: str) -> str:
-    """Return the id of the site in `file`: its stem."""
-    return PurePosixPath(file).stem
+def conclude(
+    tree: SourceTree,
+    fleet: FleetFile,
+    names: Iterable[Problem],
+    reports: Sequence[SiteReport],
+    sites: Collection[str] | None = None,
+) -> Verdict:
+    """Return the verdict over `reports`, in which the rules over the fleet have their say.
 
-
-@dataclass(frozen=True, slots=True)
-class _Fleet:
-    """The fleet's file: `document` is None where there is none, or none that can be read."""
-
-    document: Document | None
-    problems: tuple[Problem, ...] = ()
-    shape: tuple[Problem, ...] = ()
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether sites may be compiled with it."""
-        return all(problem.severity == "warning" for problem in (*self.problems, *self.shape))
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A site after its own check; `layered` is None where there is nothing that rules could judge."""
-
-    file: str
-    layered: LayeredSite | None
-    problems: tuple[Problem, ...]
-    resolved: ResolvedSite | None = None
-    files: frozenset[str] = frozenset()
-
-
-class _Check:
-    """One run over a tree."""
-
-    def __init__(self, tree: SourceTree, at: datetime) -> None:
-        self.tree = tree
-        self.at = at
-        self.attachments = AttachmentReader(tree)
-        self.fleet_file = tree.fleet_file()
-
-    def run(self, files: list[str], problems: list[Problem], only: Collection[str] | None) -> CheckResult:
-        fleet = self._fleet()
-        judged = [self._site(file, fleet) for file in files]
-        found = [*problems, *fleet.problems, *(problem for one in judged for problem in one.problems)]
-        found += find_fleet_problems(one.layered for one in judged if one.layered is not None)
-        found += _where_no_rule_objects(fleet.shape, found)
-        return _result(_without_doubles(found), judged, only, self.fleet_file)
-
-    def _fleet(self) -> _Fleet:
-        if self.fleet_file is None:
-            return _Fleet(None)
-        document = self._document(self.fleet_file)
-        if isinstance(document, list):
-            return _Fleet(None, tuple(document))
-        problems = (*find_clear_secrets(document), *find_catalogue_problems(document))
-        return _Fleet(document, problems, tuple(find_shape_problems(document, "fleet")))
-
-    def _document(self, file: str) -> Document | list[Problem]:
-        try:
-            raw = self.tree.read(file)
-        except SourceError as error:
-            return [Problem("PM590", "error", error.message, error.help, Place(file, 1, 1, 1, 1), "")]
-        return read_document(file, raw)
-
-    def _site(self, file: str, fleet: _Fleet) -> _Judged:
-        document = self._document(file)
-        if isinstance(document, list):
-            return _Judged(file, None, tuple(document))
-        shape = find_shape_problems(document, "site")
-        has_all = self.fleet_file is None or fleet.document is not None
-        if not isinstance(document.data, dict) or not has_all:  # without its catalogue a site would seem to lack much
-            return _Judged(file, None, tuple(shape))
-        site, problems = render_templates(lay(site_id(file), document, fleet.document))
-        grouping = group_stations(site)
-        attachments = self.attachments.read(site)
-        problems += self._rules(site, grouping, attachments)
-        problems += _where_no_rule_objects(shape, problems)
-        resolved = None
-        if fleet.is_sound and not any(problem.severity == "error" for problem in problems):
-            resolved = self._resolved(site, grouping, attachments, problems)
-        return _Judged(file, site, tuple(problems), resolved, attachments.files)
-
-    def _rules(self, site: LayeredSite, grouping: Grouping, attachments: Attachments) -> Iterator[Problem]:
-        clear = list(find_clear_secrets(site.document))
-        rules = (
-            find_site_problems(site),
-            find_url_problems(site),
-            find_group_problems(site, grouping),
-            find_protocol_problems(site, grouping),
-            find_secret_problems(site, grouping),
-            find_listener_problems(site),
-            find_password_problems(site),
-            attachments.problems,
-            find_certificate_problems(site, attachments, self.at),
-            find_badge_problems(site, grouping, attachments),
-        )
-        yield from clear
-        for topic in rules:
-            yield from _where_no_rule_objects(topic, clear)
-
-    def _resolved(
-        self, site: LayeredSite, grouping: Grouping, attachments: Attachments, problems: list[Problem]
-    ) -> ResolvedSite | None:
-        try:
-            return resolve(site, grouping, attachments, self.fleet_file)
-        except ModelError as error:
-            problems.append(_breaks_model(site, error))
-            return None
-
-
-def _breaks_model(site: LayeredSite, error: ModelError) -> Problem:
-    return site.problem(
-        "PM390", f"the site as a whole breaks the bundle's model: {error}", "correct the value that is named", ()
+    `names` are the problems of names in the tree; with `sites` only problems of these are shown. `tree` is read again
+    where two sites clash, to show both places.
+    """
+    found = [*names, *fleet.problems, *(problem for report in reports for problem in report.problems)]
+    found += find_fleet_problems((one for report in reports for one in report.remote), _place_of_key(tree))
+    found += where_no_rule_objects(fleet.shape, found)
+    chosen = [report for report in reports if sites is None or report.site in sites]
+    problems = _without_doubles(found)
+    if sites is not None:
+        shown = {tree.fleet_file()}.union(*({report.file} | report.files for report in chosen))
+        problems = [problem for problem in problems if problem.place.file in shown]
+    return Verdict(
+        tuple(sort_problems(problems)),
+        tuple(sorted({report.site for report in chosen})),
+        frozenset(report.file for report in chosen) - _wrong(problems),
     )
 
 
-def _where_no_rule_objects(problems: Iterable[Problem], rules: Iterable[Problem]) -> Iterator[Problem]:
-    """Yield those of `problems` that stand at no place where one of `rules` is an error.
+def _wrong(problems: Iterable[Problem]) -> frozenset[str]:
+    return frozenset(problem.place.file for problem in problems if problem.severity == "error")
 
-    A secret in clear takes all below it as well: what shape it has does not matter any more.
-    """
-    errors = [problem for problem in rules if problem.severity == "error" and problem.path]
-    taken = {(problem.place.file, problem.path) for problem in errors}
-    secret = tuple(f"{one.place.file}#{one.path}/" for one in errors if one.code == CLEAR_SECRET)
-    for problem in problems:
-        file = problem.place.file
-        if (file, problem.path) not in taken and not f"{file}#{problem.path}".startswith(secret):
-            yield problem
+
+def _place_of_key(tree: SourceTree) -> Callable[[str, Path], Place]:
+    """Clashes are rare, so a site's file is read again for its places; one that vanished meanwhile has a name only."""
+
+    @lru_cache(maxsize=DOCUMENTS_AT_HAND)
+    def document(file: str) -> Document | None:
+        try:
+            found = read_document(file, tree.read(file))
+        except SourceError:
+            return None
+        return found if isinstance(found, Document) else None
+
+    def place(file: str, path: Path) -> Place:
+        found = document(file)
+        return found.place_of(path, "key") if found is not None else Place(file, 1, 1, 1, 1)
+
+    return place
 
 
 def _without_doubles(problems: Iterable[Problem]) -> list[Problem]:
     """Several sites may find the same fault in the fleet's file or in a list that they share."""
     return list({(one.code, one.severity, one.place, one.path, one.message): one for one in problems}.values())
-
-
-def _result(
-    problems: list[Problem], judged: list[_Judged], only: Collection[str] | None, fleet_file: str | None
-) -> CheckResult:
-    chosen = [one for one in judged if only is None or site_id(one.file) in only]
-    if only is not None:
-        shown = {fleet_file}.union(*({one.file} | one.files for one in chosen))
-        problems = [problem for problem in problems if problem.place.file in shown]
-    wrong = {problem.place.file for problem in problems if problem.severity == "error"}
-    resolved = [one.resolved for one in chosen if one.resolved is not None and one.file not in wrong]
-    return CheckResult(
-        tuple(sort_problems(problems)),
-        tuple(sorted({site_id(one.file) for one in chosen})),
-        tuple(sorted(resolved, key=lambda site: site.site)),
-    )

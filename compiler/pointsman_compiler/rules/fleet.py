@@ -1,59 +1,86 @@
-"""Rules over all sites: no two of them may have the same station at the same supervision."""
+"""Rules over all sites: no two of them may have the same station at the same supervision.
 
-from collections.abc import Iterable, Iterator
+They see an extract of each site and not the site, so that a fleet of any size fits into memory.
+"""
 
-from pointsman_compiler.grouping import group_stations
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from pointsman_compiler.document import Path
+from pointsman_compiler.grouping import Grouping
 from pointsman_compiler.layers import LayeredSite
-from pointsman_compiler.problems import Problem
+from pointsman_compiler.pointer import pointer_of
+from pointsman_compiler.problems import Place, Problem, Related
 from pointsman_compiler.rules.secrets import stations_of_supervision
 from pointsman_compiler.rules.urls import supervision_url
 
 
-def find_fleet_problems(sites: Iterable[LayeredSite]) -> Iterator[Problem]:
-    """Yield a problem for each identity that two sites have: an error where the supervision is the same.
+@dataclass(frozen=True, slots=True)
+class RemoteStations:
+    """The stations of one site at one supervision, whose `url` is as it is after templates."""
 
-    A supervision is its URL as it is after templates; a station that no supervision sees harms nobody.
-    """
-    first: dict[str, list[tuple[LayeredSite, str, str]]] = {}
-    for site in sites:
-        for station, name, url in _remote_stations(site):
-            found = first.setdefault(station, [])
-            yield from _compare(site, station, name, url, [one for one in found if one[0] is not site])
-            found.append((site, name, url))
+    site: str
+    file: str
+    supervision: str
+    url: str
+    stations: tuple[str, ...]
 
 
-def _remote_stations(site: LayeredSite) -> Iterator[tuple[str, str, str]]:
-    grouping = group_stations(site)
+def remote_stations(site: LayeredSite, grouping: Grouping) -> Iterator[RemoteStations]:
+    """Yield the extract of `site`; a station that no supervision sees harms nobody, and is left out."""
+    known = site.map_at(("stations",))
     for name in site.map_at(("supervisions",)):
         url = supervision_url(site.text_at(("supervisions", name, "url")) or "")
-        for station in stations_of_supervision(site, grouping, name) if url is not None else ():
-            if station in site.map_at(("stations",)):
-                yield station, name, str(url).rstrip("/")
+        if url is not None:
+            stations = [station for station in stations_of_supervision(site, grouping, name) if station in known]
+            yield RemoteStations(site.site, site.file, name, str(url).rstrip("/"), tuple(stations))
 
 
-def _compare(
-    site: LayeredSite, station: str, name: str, url: str, others: list[tuple[LayeredSite, str, str]]
+def find_fleet_problems(
+    remotes: Iterable[RemoteStations], place_of_key: Callable[[str, Path], Place]
 ) -> Iterator[Problem]:
-    if not others:
-        return
-    same = [one for one in others if one[2] == url]
-    other, other_name, _ = (same or others)[0]
-    if same:
-        message = (
-            f"the station {station} is on the sites `{other.site}` and `{site.site}` with the same supervision "
-            f"`{name}`: each would evict the other there"
-        )
-    else:
-        message = (
-            f"the station {station} is on the sites `{other.site}` (supervision `{other_name}`) and `{site.site}` "
-            f"(supervision `{name}`)"
-        )
-    yield site.problem(
+    """Yield a problem for each identity that two sites have: an error where the supervision is the same.
+
+    `place_of_key` tells where the key of a path stands in a site's file.
+    """
+    first: dict[str, tuple[RemoteStations, ...]] = {}
+    for remote in remotes:
+        alone = (remote,)  # shared by all its stations: a fleet has hundreds of thousands
+        for station in remote.stations:
+            before = first.setdefault(station, alone)
+            if before is not alone:
+                others = [other for other in before if other.site != remote.site]
+                if others:
+                    yield _clash(station, remote, others, place_of_key)
+                first[station] = (*before, remote)
+
+
+def _clash(
+    station: str, remote: RemoteStations, others: Sequence[RemoteStations], place_of_key: Callable[[str, Path], Place]
+) -> Problem:
+    path = ("stations", station)
+    same = [other for other in others if other.url == remote.url]
+    other = (same or others)[0]
+    return Problem(
         "PM400",
-        message,
+        "error" if same else "warning",
+        _same_supervision(station, remote, other) if same else _other_supervision(station, remote, other),
         "remove it where it no longer is, or give one of the two stations another identity",
-        ("stations", station),
-        severity="error" if same else "warning",
-        part="key",
-        related=(other.related(f"on `{other.site}`", ("stations", station), "key"),),
+        place_of_key(remote.file, path),
+        pointer_of(path),
+        (Related(f"on `{other.site}`", place_of_key(other.file, path)),),
+    )
+
+
+def _same_supervision(station: str, remote: RemoteStations, other: RemoteStations) -> str:
+    return (
+        f"the station {station} is on the sites `{other.site}` and `{remote.site}` with the same supervision "
+        f"`{remote.supervision}`: each would evict the other there"
+    )
+
+
+def _other_supervision(station: str, remote: RemoteStations, other: RemoteStations) -> str:
+    return (
+        f"the station {station} is on the sites `{other.site}` (supervision `{other.supervision}`) and "
+        f"`{remote.site}` (supervision `{remote.supervision}`)"
     )

@@ -1,0 +1,35 @@
+"""The command `pointsman`: reads arguments, the clock and the environment, prints, and decides nothing.
+
+One module a group of commands. Heavy modules are imported inside the commands that need them, so that `--help` and
+shell completion stay quick.
+"""
+
+import click
+
+from pointsman_compiler.cli.bundles import show, verify
+from pointsman_compiler.cli.check import check
+from pointsman_compiler.cli.compile import compile_
+from pointsman_compiler.cli.outcome import EXIT_CODES
+from pointsman_compiler.cli.schemas import schema
+from pointsman_compiler.cli.signing import keygen, sign
+
+
+def _print_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from pointsman_compiler.lock import compiler_version
+
+        click.echo(f"pointsman {compiler_version()}")
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}, epilog=EXIT_CODES)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
+def main() -> None:
+    """Check the files of charging sites, and compile each into a signed bundle.
+
+    A site's controller loads the bundle and routes every charging station to its operator.
+    """
+
+
+for _command in (check, compile_, show, verify, sign, keygen, schema):
+    main.add_command(_command)

@@ -1,0 +1,166 @@
+"""One file → what is wrong with it, and its site resolved where nothing is.
+
+Every site is judged whatever is wrong with the others; one with errors is not resolved. Where the site's schema and a
+rule object to one place, only the rule's problem is shown, because it knows what was meant.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from pointsman_compiler.attachments import AttachmentReader, Attachments
+from pointsman_compiler.document import Document, read_document
+from pointsman_compiler.grouping import Grouping, group_stations
+from pointsman_compiler.layers import LayeredSite, lay
+from pointsman_compiler.problems import Place, Problem
+from pointsman_compiler.resolve import ModelError, ResolvedSite, resolve
+from pointsman_compiler.rules.badges import find_badge_problems
+from pointsman_compiler.rules.certificates import find_certificate_problems
+from pointsman_compiler.rules.fleet import RemoteStations, remote_stations
+from pointsman_compiler.rules.groups import find_group_problems
+from pointsman_compiler.rules.listeners import find_listener_problems, find_password_problems
+from pointsman_compiler.rules.protocols import find_protocol_problems
+from pointsman_compiler.rules.secrets import CLEAR_SECRET, find_clear_secrets, find_secret_problems
+from pointsman_compiler.rules.site import find_site_problems
+from pointsman_compiler.rules.urls import find_catalogue_problems, find_url_problems
+from pointsman_compiler.shape import find_shape_problems
+from pointsman_compiler.sources import SourceError, SourceTree
+from pointsman_compiler.templates import render_templates
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """What is left of a judged site: enough for the rules over the fleet, small enough to keep for a whole fleet."""
+
+    file: str
+    problems: tuple[Problem, ...] = ()
+    files: frozenset[str] = frozenset()
+    """The files that the site refers to."""
+    remote: tuple[RemoteStations, ...] = ()
+
+    @property
+    def site(self) -> str:
+        """The site's id."""
+        return site_id(self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A site after its own check; it is not resolved where it, or the fleet's file, has an error."""
+
+    report: SiteReport
+    resolved: ResolvedSite | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetFile:
+    """The fleet's file: `document` is None where there is none, or none that can be read."""
+
+    document: Document | None
+    problems: tuple[Problem, ...] = ()
+    shape: tuple[Problem, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether sites may be compiled with it."""
+        return all(problem.severity == "warning" for problem in (*self.problems, *self.shape))
+
+
+def site_id(file: str) -> str:
+    """Return the id of the site in `file`: its stem."""
+    return PurePosixPath(file).stem
+
+
+class Judge:
+    """Judges the sites of one tree, each for itself; what they share is read once."""
+
+    def __init__(self, tree: SourceTree, at: datetime) -> None:
+        self.tree = tree
+        self.fleet_file = tree.fleet_file()
+        self.fleet = self._fleet()
+        self._at = at
+        self._attachments = AttachmentReader(tree)
+
+    def judge(self, file: str) -> Judged:
+        """Return what the site in `file` has come to."""
+        document = self._document(file)
+        if isinstance(document, list):
+            return Judged(SiteReport(file, tuple(document)))
+        shape = find_shape_problems(document, "site")
+        has_all = self.fleet_file is None or self.fleet.document is not None
+        if not isinstance(document.data, dict) or not has_all:  # without its catalogue a site would seem to lack much
+            return Judged(SiteReport(file, tuple(shape)))
+        site, problems = render_templates(lay(site_id(file), document, self.fleet.document))
+        grouping = group_stations(site)
+        attachments = self._attachments.read(site)
+        problems += self._rules(site, grouping, attachments)
+        problems += where_no_rule_objects(shape, problems)
+        resolved = None
+        if self.fleet.is_sound and not any(problem.severity == "error" for problem in problems):
+            resolved = self._resolved(site, grouping, attachments, problems)
+        remote = tuple(remote_stations(site, grouping))
+        return Judged(SiteReport(file, tuple(problems), attachments.files, remote), resolved)
+
+    def _fleet(self) -> FleetFile:
+        if self.fleet_file is None:
+            return FleetFile(None)
+        document = self._document(self.fleet_file)
+        if isinstance(document, list):
+            return FleetFile(None, tuple(document))
+        problems = (*find_clear_secrets(document), *find_catalogue_problems(document))
+        return FleetFile(document, problems, tuple(find_shape_problems(document, "fleet")))
+
+    def _document(self, file: str) -> Document | list[Problem]:
+        try:
+            raw = self.tree.read(file)
+        except SourceError as error:
+            return [Problem("PM590", "error", error.message, error.help, Place(file, 1, 1, 1, 1), "")]
+        return read_document(file, raw)
+
+    def _rules(self, site: LayeredSite, grouping: Grouping, attachments: Attachments) -> Iterator[Problem]:
+        clear = list(find_clear_secrets(site.document))
+        topics = (
+            find_site_problems(site),
+            find_url_problems(site),
+            find_group_problems(site, grouping),
+            find_protocol_problems(site, grouping),
+            find_secret_problems(site, grouping),
+            find_listener_problems(site),
+            find_password_problems(site),
+            attachments.problems,
+            find_certificate_problems(site, attachments, self._at),
+            find_badge_problems(site, grouping, attachments),
+        )
+        yield from clear
+        for topic in topics:
+            yield from where_no_rule_objects(topic, clear) if clear else topic
+
+    def _resolved(
+        self, site: LayeredSite, grouping: Grouping, attachments: Attachments, problems: list[Problem]
+    ) -> ResolvedSite | None:
+        try:
+            return resolve(site, grouping, attachments, self.fleet_file)
+        except ModelError as error:
+            problems.append(_breaks_model(site, error))
+            return None
+
+
+def where_no_rule_objects(problems: Iterable[Problem], rules: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield those of `problems` that stand at no place where one of `rules` is an error.
+
+    A secret in clear takes all below it as well: what shape it has does not matter any more.
+    """
+    errors = [problem for problem in rules if problem.severity == "error" and problem.path]
+    taken = {(problem.place.file, problem.path) for problem in errors}
+    secret = tuple(f"{one.place.file}#{one.path}/" for one in errors if one.code == CLEAR_SECRET)
+    for problem in problems:
+        file = problem.place.file
+        if (file, problem.path) not in taken and not f"{file}#{problem.path}".startswith(secret):
+            yield problem
+
+
+def _breaks_model(site: LayeredSite, error: ModelError) -> Problem:
+    return site.problem(
+        "PM390", f"the site as a whole breaks the bundle's model: {error}", "correct the value that is named", ()
+    )
