@@ -34,12 +34,16 @@ class TransactionSample(msgspec.Struct, frozen=True):
 
 
 class TransactionEvent(msgspec.Struct, frozen=True):
-    """A 2.x TransactionEvent; `kind` is Started, Updated or Ended."""
+    """A 2.x TransactionEvent; `kind` is Started, Updated or Ended.
+
+    What a station left out, although it must not: `transaction_id` is empty, `sequence` None. Such an event is kept,
+    and never taken for a repeat.
+    """
 
     station: str
     text: str
     transaction_id: str
-    sequence: int
+    sequence: int | None
     kind: str
     badge: str
     timestamp: str

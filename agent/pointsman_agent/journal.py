@@ -170,10 +170,14 @@ async def open_journal(path: Path, now: Now) -> AsyncIterator[SqliteJournal]:
 def _open_database(path: Path) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=APPEND_WITHIN_S)
+    except sqlite3.Error as error:
+        raise JournalFault(f"{path}: {error}") from error
+    try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         _migrate(database)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, JournalFault) as error:
+        database.close()
         raise JournalFault(f"{path}: {error}") from error
     return database
 
@@ -275,12 +279,12 @@ def _store(database: sqlite3.Connection, entry: Entry, received: str) -> Receipt
 
 
 def _start(database: sqlite3.Connection, start: TransactionStart, received: str) -> Receipt:
-    """Rule 35: the same start sent again while that transaction is open gets the same id."""
+    """Rule 35: the same start sent again while that transaction is open and younger than a day gets the same id."""
     badge = fold_badge(start.badge)
     row = database.execute(
         "SELECT transaction_id FROM transactions WHERE station = ? AND connector = ? AND badge = ? AND meter_start = ?"
-        " AND started = ? AND stopped IS NULL",
-        (start.station, start.connector, badge, start.meter_start, start.timestamp),
+        " AND started = ? AND stopped IS NULL AND julianday(received) > julianday(?) - 1",
+        (start.station, start.connector, badge, start.meter_start, start.timestamp, received),
     ).fetchone()
     if row is not None:
         return Receipt(int(row[0]), is_repeat=True)
@@ -312,6 +316,8 @@ def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) ->
 
 
 def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: str) -> Receipt:
+    if not event.transaction_id:  # nobody can say which transaction it belongs to
+        return _event(database, received, event.station, None, event.sequence, event.kind, event.text)
     key = f"{event.station}/{event.transaction_id}"
     receipt = _event(database, received, event.station, key, event.sequence, event.kind, event.text)
     if receipt.is_repeat:

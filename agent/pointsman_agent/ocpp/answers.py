@@ -162,7 +162,7 @@ def _transaction_event(asked: Asked) -> Reply:
         station=asked.station,
         text=asked.call.text,
         transaction_id=_text(info, "transactionId"),
-        sequence=_integer(asked.payload, "seqNo") or 0,
+        sequence=_integer(asked.payload, "seqNo"),
         kind=_text(asked.payload, "eventType") or "Updated",
         badge=_text(_object(asked.payload, "idToken"), "idToken"),
         timestamp=_text(asked.payload, "timestamp"),
@@ -212,7 +212,10 @@ def _text(payload: Payload, name: str) -> str:
 
 
 def _integer(payload: Payload, name: str) -> int | None:
+    """An integer in JSON Schema's sense, in which 30.0 is one; None for anything else and for what no journal holds."""
     value = payload.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     is_sane = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return value if is_sane else None
 
