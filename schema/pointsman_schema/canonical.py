@@ -6,12 +6,14 @@ UTF-16 unit agree on ASCII, and integers have one form.
 """
 
 import hashlib
-import json
 
 import msgspec
 
 # RFC 8785 section 3.2.2.3 writes numbers as IEEE doubles: integers are exact up to here.
 LARGEST_INTEGER = 2**53 - 1
+
+_ALWAYS = frozenset({str, bool, type(None)})
+"""Types of which every value has a canonical form (lone surrogates aside)."""
 
 
 class CanonicalError(ValueError):
@@ -27,7 +29,7 @@ def canonical_bytes(value: object) -> bytes:
     plain = msgspec.to_builtins(value, str_keys=False)
     _demand_canonical(plain)
     try:
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
+        return msgspec.json.encode(plain, order="sorted")
     except UnicodeEncodeError as error:
         raise CanonicalError("canonical JSON holds no lone surrogates") from error
 
@@ -38,19 +40,23 @@ def digest_of(data: bytes) -> str:
 
 
 def _demand_canonical(value: object) -> None:
-    match value:
-        case None | bool() | str():
-            return
-        case int():
-            if abs(value) > LARGEST_INTEGER:
-                raise CanonicalError(f"canonical JSON holds no integer beyond 2**53 - 1, got {value}")
-        case dict():
-            for key, item in value.items():
-                if not isinstance(key, str) or not key.isascii():
-                    raise CanonicalError(f"canonical JSON has ASCII keys only, got {key!r}")
-                _demand_canonical(item)
-        case list() | tuple():
-            for item in value:
-                _demand_canonical(item)
-        case _:
-            raise CanonicalError(f"canonical JSON holds no {type(value).__name__}")
+    """Walks without recursion and without `match`: a bundle has thousands of values, and each is asked here."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            _demand_ascii_keys(item)
+            waiting += [inner for inner in item.values() if type(inner) not in _ALWAYS]
+        elif isinstance(item, list | tuple):
+            waiting += [inner for inner in item if type(inner) not in _ALWAYS]
+        elif isinstance(item, int):
+            if abs(item) > LARGEST_INTEGER:
+                raise CanonicalError(f"canonical JSON holds no integer beyond 2**53 - 1, got {item}")
+        elif item is not None and not isinstance(item, str):
+            raise CanonicalError(f"canonical JSON holds no {type(item).__name__}")
+
+
+def _demand_ascii_keys(value: dict[object, object]) -> None:
+    for key in value:
+        if not isinstance(key, str) or not key.isascii():
+            raise CanonicalError(f"canonical JSON has ASCII keys only, got {key!r}")

@@ -8,7 +8,7 @@ from pointsman_compiler.problems import Problem, sort_problems
 
 
 def render_json(problems: Iterable[Problem], sites: int) -> str:
-    """Return one object: the problems by file, line, column and code, and the counts of `sites` and severities; ends with a line break."""
+    """Return one object: the problems by file, line, column and code, and how many sites, errors and warnings."""
     ordered = sort_problems(problems)
     errors = sum(problem.severity == "error" for problem in ordered)
     report = {

@@ -8,6 +8,7 @@ from pointsman_compiler.document import Document, Path
 from pointsman_compiler.grouping import Grouping
 from pointsman_compiler.layers import CHOICES, LayeredSite, strings_below
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.secrecy import KEY_MATERIAL, PEM_MARK, is_telling_key
 from pointsman_compiler.urls import STATION
 from pointsman_compiler.wording import listing
 
@@ -16,13 +17,6 @@ SECRET_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,63}")
 SECRET_TEMPLATE: Final = re.compile(r"(?:[A-Za-z0-9._-]|\{station\}){1,63}")
 REFERENCES: Final = ("secret", "secretPerStation")
 
-_PEM: Final = "-----BEGIN"
-_KEY_MATERIAL: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,}")
-"""32 hex digits or more: the form of OCPP 1.6 authorization keys (16 bytes and more), not of a name."""
-_TELLING_KEY: Final = re.compile(
-    r"(?:^|.*[^a-z])(?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|private|auth)[-_]?key)$", re.IGNORECASE
-)
-_CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CHOICE_KEYS: Final = frozenset({"password", "stationPassword"})
 _HELP: Final = (
     "remove it here and from git's history, change it where it is in use, put it into a secret file on the controller "
@@ -35,7 +29,7 @@ def find_clear_secrets(document: Document) -> Iterator[Problem]:
     for path, message in _clear(document.data, ()):
         yield document.problem(CLEAR_SECRET, message, _HELP, path)
     for path, text in strings_below(document.data):
-        if path and path[-1] in REFERENCES and _PEM not in text and not _KEY_MATERIAL.fullmatch(text):
+        if path and path[-1] in REFERENCES and PEM_MARK not in text and not KEY_MATERIAL.fullmatch(text):
             yield from _odd_name(document, path, text)
 
 
@@ -67,7 +61,7 @@ def secret_for(template: str, station: str) -> str | None:
 
 def _clear(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     match value:
-        case str() if _PEM in value:
+        case str() if PEM_MARK in value:
             yield path, "key material or a certificate stands here in clear; Pointsman takes files and references only"
         case dict():
             for key, item in value.items():
@@ -86,13 +80,13 @@ def _clear_at(key: str, value: Any, path: Path) -> str | None:
     if key in _CHOICE_KEYS and isinstance(value, Mapping):
         odd = [name for name, item in value.items() if name not in (*REFERENCES, "format") and isinstance(item, str)]
         return f"`{key}` holds a secret in clear (`{odd[0]}`); only a reference may stand here" if odd else None
-    if not isinstance(value, str) or _PEM in value:
+    if not isinstance(value, str) or PEM_MARK in value:
         return None
     if key in REFERENCES:
-        return "this looks like the secret itself, not its name" if _KEY_MATERIAL.fullmatch(value) else None
+        return "this looks like the secret itself, not its name" if KEY_MATERIAL.fullmatch(value) else None
     if key in _CHOICE_KEYS and value == "none":
         return None
-    if (key == "key" and path and path[-1] in CHOICES) or _TELLING_KEY.match(_CAMEL.sub("-", key)):
+    if (key == "key" and path and path[-1] in CHOICES) or is_telling_key(key):
         return f"`{key}` holds a secret in clear; only a reference may stand here"
     return None
 

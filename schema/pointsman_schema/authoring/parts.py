@@ -59,9 +59,10 @@ def authentication() -> Schema:
             ),
             "offline": choice(
                 "Offline",
-                "What the stations do while they are cut off from the controller: take known badges, any, or none.",
-                ["known", "any", "none"],
-                "known",
+                "What the stations do while they are cut off from the controller: take no badge, known ones, or any. "
+                "Unless set, none.",
+                ["none", "known", "any"],
+                "none",
             ),
             "concurrent": choice(
                 "Concurrent",
@@ -221,18 +222,30 @@ def _waits() -> dict[str, Schema]:
     """The spans of time that a supervision is given, in whole seconds."""
     return {
         "pingInterval": whole(
-            "Ping interval", "Seconds between WebSocket pings to this supervision, 1 to 60.", 1, 60, 30, 15
+            "Ping interval",
+            "Seconds, 1 to 60, between WebSocket pings to this supervision: they bound how long a dead link goes "
+            "unnoticed.",
+            1,
+            60,
+            30,
+            15,
         ),
         "messageTimeout": whole(
             "Message timeout",
-            "Seconds, 1 to 60, from an OCPP request sent to its answer; then the link counts as lost.",
+            "Seconds, 1 to 60, from an OCPP request sent to its answer; then the link counts as lost, and drivers "
+            "wait no longer.",
             1,
             60,
             30,
             20,
         ),
         "connectTimeout": whole(
-            "Connect timeout", "Seconds, 1 to 60, over DNS, proxy, TLS and WebSocket handshake.", 1, 60, 10, 20
+            "Connect timeout",
+            "Seconds, 1 to 60, over DNS, proxy, TLS and WebSocket handshake; then it is tried again.",
+            1,
+            60,
+            10,
+            20,
         ),
     }
 
