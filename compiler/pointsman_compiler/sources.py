@@ -1,13 +1,13 @@
 """Find and read the files of a sites folder: with the caller of `emit` the only part that touches the disk.
 
 A path never leaves the root: not by `..`, not as an absolute path, not through a link. What is read once stays in
-memory, so that everything that one run says is about the same bytes.
+memory, so that everything that is said of a site is about the same bytes; `trim` lets go of it between two sites.
 """
 
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -18,6 +18,8 @@ ROLLOUT_FILE: Final = "rollout.yaml"
 
 # Above the largest file that a site may name: a list of badges, 16 MiB.
 LARGEST_READ_BYTES: Final = 16 * 1024 * 1024
+KEPT_BYTES: Final = 32 * 1024 * 1024
+"""What `trim` leaves in memory: all that the sites of a fleet share, in most fleets."""
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -38,9 +40,11 @@ class SourceError(Exception):
 class SourceTree:
     """The files below one root. Names are relative to the root, with `/`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, given: Mapping[str, bytes] | None = None) -> None:
+        """`given` holds files that are taken from memory, as though they stood below the root."""
         self.root = root
-        self._read: dict[str, bytes] = {}
+        self._read: dict[str, bytes] = dict(given or {})
+        self._folders: dict[str, str] = {}
 
     def site_files(self) -> tuple[list[str], list[Problem]]:
         """Return the names of all sites, sorted, and what is wrong with names in the tree.
@@ -69,6 +73,18 @@ class SourceTree:
             self._read[file] = self._read_once(_within_root(file))
         return self._read[file]
 
+    def forget(self, file: str) -> None:
+        """Let go of the bytes of `file`; asked for again, they are read again."""
+        self._read.pop(file, None)
+
+    def trim(self) -> None:
+        """Let go of what was read first, until at most KEPT_BYTES are in memory."""
+        kept = sum(map(len, self._read.values()))
+        for file in list(self._read) if kept > KEPT_BYTES else ():
+            if kept <= KEPT_BYTES:
+                return
+            kept -= len(self._read.pop(file))
+
     def resolve(self, named_in: str, reference: str) -> str:
         """Return the name of the file that `reference` means when `named_in` says it. Raises SourceError.
 
@@ -90,22 +106,37 @@ class SourceTree:
 
     def _read_once(self, file: str) -> bytes:
         try:
-            path = (self.root / file).resolve(strict=True)
-            kind = path.stat().st_mode
+            path, kind = self._real(file)
         except FileNotFoundError as error:
             raise SourceError("missing", file, f"there is no file {file}", "check the path; case counts") from error
         except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise _unreadable(file, error) from error
-        if not path.is_relative_to(self.root.resolve()):
+        if not path.startswith(self._folder("") + os.sep):
             raise SourceError("link", file, f"{file} is a link out of the sites folder", "put the file itself there")
         if not stat.S_ISREG(kind):  # reading a pipe or a device might never end
             raise SourceError("unreadable", file, f"{file} is not a regular file", "name a file")
         return _read_bounded(file, path)
 
+    def _real(self, file: str) -> tuple[str, int]:
+        """The path of `file` without links, and its mode; raises OSError or ValueError."""
+        folder, _, name = file.rpartition("/")
+        path = os.path.join(self._folder(folder), name)
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            path = os.path.realpath(path, strict=True)
+            status = os.lstat(path)
+        return path, status.st_mode
 
-def _read_bounded(file: str, path: Path) -> bytes:
+    def _folder(self, folder: str) -> str:
+        """The path of a folder without links; asked of the disk once, since a fleet has many files in few folders."""
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(self.root / folder, strict=True)
+        return self._folders[folder]
+
+
+def _read_bounded(file: str, path: str) -> bytes:
     try:
-        with path.open("rb") as opened:
+        with open(path, "rb") as opened:
             content = opened.read(LARGEST_READ_BYTES + 1)
     except OSError as error:
         raise _unreadable(file, error) from error

@@ -29,6 +29,21 @@ def test_a_decoded_form_has_the_same_form(value: Any) -> None:
     assert canonical_bytes(json.loads(canonical)) == canonical
 
 
+def test_every_character_is_written_as_the_standard_librarys_json_writes_it() -> None:
+    # RFC 8785 section 3.2.2.2 demands what ECMAScript does; Python's json does the same with ensure_ascii off.
+    for first in range(0, 0x110000, 0x400):
+        text = "".join(map(chr, range(first, first + 0x400)))
+        if not 0xD800 <= first <= 0xDFFF:
+            assert canonical_bytes([text]) == json.dumps([text], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@given(VALUES)
+def test_the_form_is_that_of_an_independent_writer(value: Any) -> None:
+    other = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+    assert canonical_bytes(value) == other
+
+
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 def test_the_order_of_keys_does_not_matter(value: dict[str, Any]) -> None:
     assert canonical_bytes(dict(reversed(value.items()))) == canonical_bytes(value)
