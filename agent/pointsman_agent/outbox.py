@@ -22,7 +22,9 @@ class Outbox:
         self._work = trio.Event()
 
     def put(self, text: str) -> bool:
-        """Queue `text`; False when the peer is too slow to take it within the bound."""
+        """Queue `text`; False when the peer is too slow to take it within the bound, or the close was asked for."""
+        if self._close is not None:
+            return False
         self._texts.append(text)
         self._characters += len(text)
         self._work.set()

@@ -50,7 +50,7 @@ class Slots:
     def save(self, state: StoredState) -> None:
         """Replace the state durably, then remove the bundles that it does not name; raises OSError, nothing changed."""
         write_durably(self._folder / _STATE, msgspec.json.encode(state))
-        for path in self._bundles.glob("*.bundle"):
+        for path in self._bundles.glob("*"):  # with what a power cut left half written
             if path.name != state.bundle:
                 with contextlib.suppress(OSError):  # rubbish that stays is rubbish, not a fault
                     path.unlink()

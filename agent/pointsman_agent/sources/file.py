@@ -13,21 +13,19 @@ POLL_EVERY_S: Final = 2.0  # watchers take seconds to cancel and miss network fi
 Fingerprint = tuple[int, int, int]
 
 
-class Unreadable(Exception):
-    """The file is there and cannot be read."""
-
-
 class FileSource:
     """Follows `path`. A file that is missing is waited for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, poll_every_s: float = POLL_EVERY_S) -> None:
         self._path = path
+        self._poll_every_s = poll_every_s
         self._seen: Fingerprint | None = None
+        self._told: str | None = None
         self._asked = trio.Event()
 
     def reload(self) -> None:
         """Read the file at once, also when it seems unchanged."""
-        self._seen = None
+        self._seen = self._told = None
         self._asked.set()
 
     async def follow(
@@ -35,23 +33,30 @@ class FileSource:
     ) -> None:
         """Call `offer` with the content whenever the file is another one, `fail` when it cannot be read. Never ends."""
         while True:
+            self._asked = trio.Event()  # before the look, so that who asks during it is heard
             try:
                 content = await trio.to_thread.run_sync(self._changed)
             except OSError as error:
-                await fail("unreadable", f"{self._path}: {error.strerror or error}")
+                await self._tell(f"{self._path}: {error.strerror or error}", fail)
             else:
                 if content is not None:
+                    self._told = None
                     await offer(content)
-            self._asked = trio.Event()
-            with trio.move_on_after(POLL_EVERY_S):
+            with trio.move_on_after(self._poll_every_s):
                 await self._asked.wait()
 
+    async def _tell(self, fault: str, fail: Callable[[str, str], Awaitable[None]]) -> None:
+        """A fault is told once, not at each poll."""
+        if fault != self._told:
+            self._told = fault
+            await fail("unreadable", fault)
+
     def _changed(self) -> bytes | None:
-        """Return the content of a file not seen yet. A fault is told once for a file, not at each poll."""
+        """Return the content of a file not seen yet."""
         try:
             fingerprint = _fingerprint(os.stat(self._path))
         except FileNotFoundError:
-            self._seen = None
+            self._seen = self._told = None
             return None
         if fingerprint == self._seen:
             return None
