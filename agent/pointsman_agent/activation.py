@@ -41,6 +41,7 @@ class Activation:
         uplinks: Uplinks,
         status: Status,
         clock: Clock,
+        nursery: trio.Nursery,
     ) -> None:
         self._site = site
         self._trusted = trusted
@@ -53,6 +54,8 @@ class Activation:
         self._uplinks = uplinks
         self._status = status
         self._clock = clock
+        self._nursery = nursery
+        self._watching = trio.CancelScope()
         self._one_at_a_time = trio.Lock()
         status.site = site
         status.last_failed = stored.last_failed
@@ -155,8 +158,18 @@ class Activation:
         self._holder.current = prepared
         self._status.forget_absent(prepared.routing)
         self._uplinks.forget()
+        self._watching.cancel()
+        self._watching = trio.CancelScope()
+        self._nursery.start_soon(self._watch, prepared, self._watching)
         self._listeners.switch(sockets)
         self._sessions.end_all(CONFIGURATION_CHANGED, "configuration changed", "closed")
+
+    async def _watch(self, prepared: InForce, scope: trio.CancelScope) -> None:
+        """Watch every supervision of the bundle in force, until another one is."""
+        with scope:
+            async with trio.open_nursery() as nursery:
+                for name in prepared.routing.config.supervisions:
+                    nursery.start_soon(self._uplinks.watch, prepared, name)
 
     async def _refused(self, error: BundleRefused) -> None:
         failure = Failure(error.digest, error.sequence, rfc3339(self._clock.now()), error.code, str(error))

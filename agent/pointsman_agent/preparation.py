@@ -6,10 +6,11 @@ All of it before the switch, so that what can fail fails while the old bundle is
 import ssl
 
 from pointsman_schema.badgelist import read_badge_list
-from pointsman_schema.bundle import LOCAL, Badge, Bundle, Config, PasswordReference, UplinkPassword
+from pointsman_schema.bundle import LOCAL, Badge, Bundle, Config, Listener, PasswordReference, UplinkPassword
 
-from pointsman_agent.handshake import key_bytes
-from pointsman_agent.inforce import InForce
+from pointsman_agent.certificates import chains_to, hashes_of
+from pointsman_agent.handshake import MUTUAL_TLS, key_bytes
+from pointsman_agent.inforce import InForce, ReadyListener
 from pointsman_agent.ports import SecretMissing, Secrets, SecretValues
 from pointsman_agent.routing import Routing
 from pointsman_agent.tls import TlsMaterialError, listener_context, supervision_context
@@ -25,15 +26,13 @@ def prepare(bundle: Bundle, secrets: Secrets) -> InForce:
         values = {name: secrets.read(name) for name in sorted(secret_names(bundle.config))}
         _demand_keys(bundle, values)
         supervision_contexts = _supervision_contexts(bundle, values)
-        listener_contexts = {
-            name: listener_context(listener, values) for name, listener in bundle.config.listeners.items()
-        }
+        listeners = {name: _listener(listener, values) for name, listener in bundle.config.listeners.items()}
     except SecretMissing as error:
         raise BundleRefused("secret-missing", str(error), bundle=bundle) from error
     except TlsMaterialError as error:
         raise BundleRefused("tls-material", str(error), bundle=bundle) from error
     routing = Routing(bundle, _secret_badges(bundle, values))
-    return InForce(routing, values, supervision_contexts, listener_contexts)
+    return InForce(routing, values, supervision_contexts, listeners)
 
 
 def secret_names(config: Config) -> set[str]:
@@ -69,6 +68,17 @@ def _supervision_contexts(bundle: Bundle, values: SecretValues) -> dict[str, ssl
         for name, supervision in bundle.config.supervisions.items()
         if supervision.url.startswith("wss:")
     }
+
+
+def _listener(listener: Listener, values: SecretValues) -> ReadyListener:
+    context = listener_context(listener, values)
+    chain = listener.certificate
+    return ReadyListener(
+        listener,
+        context,
+        frozenset() if chain is None else hashes_of(chain.chain, listener.station_trust),
+        chains_to(listener.station_trust) if listener.security_profile == MUTUAL_TLS else None,
+    )
 
 
 def _demand_keys(bundle: Bundle, values: SecretValues) -> None:

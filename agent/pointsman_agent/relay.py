@@ -1,5 +1,6 @@
 """A relayed station: the thin shell that turns sockets and time into events of the Link, and its commands into I/O."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -9,9 +10,8 @@ import trio
 from pointsman_agent import liveness
 from pointsman_agent.liveness import Liveness
 from pointsman_agent.ocpp.answers import security_event_of
-from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of
-from pointsman_agent.ocpp.intercepts import LinkSettings, Side
-from pointsman_agent.ocpp.link import (
+from pointsman_agent.ocpp.events import (
+    Answered,
     Close,
     Closed,
     Command,
@@ -19,18 +19,24 @@ from pointsman_agent.ocpp.link import (
     Event,
     Flushed,
     Keep,
-    Link,
+    KeepKey,
     Lost,
+    Notice,
+    OwnCallEnded,
     Received,
     Send,
     Stored,
     TimePassed,
 )
+from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of
+from pointsman_agent.ocpp.intercepts import LinkSettings, Side
+from pointsman_agent.ocpp.link import Link
 from pointsman_agent.outbox import Outbox
 from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, keep_alive, note_end
 from pointsman_agent.status import Status
+from pointsman_agent.uplink import Uplinks
 
 GOING_AWAY: Final = 1001
 FAREWELL_WITHIN_S: Final = 6.0  # what was queued at the end of a link, its Close frames and the draining
@@ -46,25 +52,32 @@ class Relay:
     """
 
     def __init__(
-        self, session: Session, route: Route, station: Wire, supervision: Wire, journal: Journal, status: Status
+        self,
+        session: Session,
+        route: Route,
+        settings: LinkSettings,
+        station: Wire,
+        supervision: Wire,
+        *,
+        journal: Journal,
+        status: Status,
+        uplinks: Uplinks,
+        store_key: Callable[[bytes], Awaitable[None]],
     ) -> None:
         assert route.supervision is not None
+        assert route.supervision_name is not None
         self._session = session
         self._route = route
         self._supervision = route.supervision
+        self._supervision_name = route.supervision_name
         self._wires = {Side.STATION: station, Side.SUPERVISION: supervision}
         self._outboxes = {side: Outbox(wire) for side, wire in self._wires.items()}
         self._journal = journal
         self._status = status
+        self._uplinks = uplinks
+        self._store_key = store_key
         self._record = status.station(route.identity)
-        self._link = Link(
-            LinkSettings(
-                message_timeout=self._supervision.message_timeout,
-                forward_security_events=self._supervision.forward_security_events,
-                protocol=station.protocol or supervision.protocol or "",
-                condemn_any=self._supervision.condemn == "any",
-            )
-        )
+        self._link = Link(settings)
         # No buffer: the receiver is always there, and a sender that waits is a reader that pushes back.
         self._tell, self._events = trio.open_memory_channel[Event](0)
 
@@ -134,13 +147,29 @@ class Relay:
                 self._outboxes[side].close(code, reason)
             case Keep(call):
                 nursery.start_soon(self._keep, call)
+            case KeepKey(call_id, key):
+                nursery.start_soon(self._keep_key, call_id, key)
+            case Answered(action, round_trip_s, text):
+                self._uplinks.answered(self._route, action, round_trip_s, text)
+            case OwnCallEnded(call_id, _):
+                # Nobody asks a relayed station anything yet; the link is ready for who will.
+                log.debug("own call ended", station=self._route.identity, call=call_id)
+            case Notice(side, what, action):
+                self._record.notices[what] += 1
+                log.info("noticed", station=self._route.identity, side=side.name.lower(), what=what, action=action)
             case Drop(side, why, text):
                 self._record.drops[why] += 1
                 log.info("dropped", station=self._route.identity, side=side.name.lower(), why=why, characters=len(text))
-            case Lost(side, error, detail):
-                last = note_end(self._status, self._route, error, detail)
-                if side is Side.SUPERVISION and self._route.supervision_name is not None:
-                    self._status.supervision(self._route.supervision_name).last_error = last
+            case Lost():
+                self._note_loss(command)
+
+    def _note_loss(self, lost: Lost) -> None:
+        last = note_end(self._status, self._route, lost.error, lost.detail)
+        if lost.side is Side.SUPERVISION:
+            self._status.supervision(self._supervision_name).last_error = last
+        gate = self._uplinks.gate(self._supervision_name)
+        if gate.lost(self._route.identity, lost.action, trio.current_time()):
+            log.warning("one action loses the link again and again", station=self._route.identity, action=lost.action)
 
     def _send(self, side: Side, text: str) -> None:
         if side is Side.STATION:
@@ -162,3 +191,14 @@ class Relay:
             return
         log.info("security event kept", station=self._route.identity, type=str(payload.get("type", ""))[:50])
         await self._report(Stored(call.id))
+
+    async def _keep_key(self, call_id: str, key: bytes) -> None:
+        """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
+        try:
+            await self._store_key(key)
+        except OSError as error:
+            log.error("uplink key not stored", station=self._route.identity, error=str(error))
+            await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
+            return
+        log.info("uplink key stored", station=self._route.identity, supervision=self._supervision_name)
+        await self._report(Stored(call_id, Side.SUPERVISION))

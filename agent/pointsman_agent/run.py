@@ -30,6 +30,7 @@ from pointsman_agent.activation import Activation
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
+from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.secrets import SecretFolder
@@ -40,6 +41,7 @@ from pointsman_agent.sources.file import FileSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
 from pointsman_agent.uplink import Uplinks
+from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
 from pointsman_agent.web.app import admin_app
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
@@ -47,6 +49,7 @@ from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
 GOING_AWAY: Final = 1001
 ADMIN_FILE: Final = "admin.json"
+KEYS_FOLDER: Final = "keys"
 JOURNAL_FILE: Final = "journal.sqlite3"
 
 log = structlog.get_logger()
@@ -100,13 +103,16 @@ class _Agent:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
         status, holder, sessions = Status(VERSION, self.clock), Holder(), Sessions()
-        house = House(holder, self.journal, status, sessions, Uplinks(status), self.clock)
+        names = CachedNames()
+        trio.socket.set_custom_hostname_resolver(names)
+        uplinks = Uplinks(status, UplinkKeys(self.settings.state / KEYS_FOLDER), names)
+        house = House(holder, self.journal, status, sessions, uplinks, self.clock)
         source = FileSource(self.settings.bundle)
         stop = trio.Event()
         async with trio.open_nursery() as root:
             await root.start(_handle_signals, stop, source)
             listeners = Listeners(house, root)
-            activation = self._activation(house, listeners)
+            activation = self._activation(house, listeners, root)
             await activation.resume()
             root.start_soon(source.follow, activation.offer, activation.fail)
             await self._start_admin(root, house, source, stop)
@@ -117,7 +123,7 @@ class _Agent:
             root.cancel_scope.cancel()
         log.info("agent ended", site=self.site)
 
-    def _activation(self, house: House, listeners: Listeners) -> Activation:
+    def _activation(self, house: House, listeners: Listeners, root: trio.Nursery) -> Activation:
         return Activation(
             site=self.site,
             trusted=self.settings.trusted,
@@ -130,6 +136,7 @@ class _Agent:
             uplinks=house.uplinks,
             status=house.status,
             clock=self.clock,
+            nursery=root,
         )
 
     async def _start_admin(self, root: trio.Nursery, house: House, source: FileSource, stop: trio.Event) -> None:

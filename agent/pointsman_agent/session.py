@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from pointsman_agent.liveness import Due, Liveness
-from pointsman_agent.ocpp.link import EndRequested
+from pointsman_agent.ocpp.events import EndRequested
 from pointsman_agent.ports import Wire
 from pointsman_agent.routing import Route
 from pointsman_agent.status import LastError, Status

@@ -10,11 +10,13 @@ import trio
 
 from pointsman_agent.entries import SecurityEvent
 from pointsman_agent.handshake import Admitted, Refused, admit
-from pointsman_agent.inforce import Holder, InForce
+from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.local import LocalOperator
 from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ocpp.intercepts import LinkSettings
 from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireLost
 from pointsman_agent.relay import Relay
+from pointsman_agent.routing import Route, uplink_target
 from pointsman_agent.session import Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.streams import AnyStream, DialError, OwnedStream, accept_tls, certificate_name, detect_silence
@@ -78,13 +80,14 @@ class _Connection:
     async def serve(self, nursery: trio.Nursery) -> None:
         """Serve to the end; tasks of both wires live in `nursery`."""
         in_force = self._house.holder.current
-        if in_force is None or self._listener_name not in in_force.routing.config.listeners:
+        ready = None if in_force is None else in_force.listeners.get(self._listener_name)
+        if in_force is None or ready is None:
             return  # accepted in the moment in which the listener went
         with trio.fail_after(HANDSHAKE_WITHIN_S):
-            request, peer_name = await self._read_request(nursery, in_force)
+            request, peer_name = await self._read_request(nursery, ready)
         self._shaken()
-        profile = in_force.routing.config.listeners[self._listener_name].security_profile
         opening = request.opening(peer_name)
+        profile = ready.listener.security_profile
         match admit(opening, in_force.routing, in_force.secrets, security_profile=profile):
             case Refused() as refused:
                 await self._refuse(request, refused)
@@ -98,10 +101,9 @@ class _Connection:
             await self._owned.finish()
         await trio.aclose_forcefully(self._stream)
 
-    async def _read_request(self, nursery: trio.Nursery, in_force: InForce) -> tuple[StationRequest, str | None]:
+    async def _read_request(self, nursery: trio.Nursery, ready: ReadyListener) -> tuple[StationRequest, str | None]:
         detect_silence(self._stream, user_timeout_s=SILENT_TCP_S)
-        context = in_force.listener_contexts[self._listener_name]
-        secured: AnyStream = self._stream if context is None else await accept_tls(self._stream, context)
+        secured: AnyStream = self._stream if ready.context is None else await accept_tls(self._stream, ready.context)
         self._owned = OwnedStream(secured)
         return await read_request(nursery, self._owned), certificate_name(secured)
 
@@ -184,9 +186,34 @@ class _Connection:
         try:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
-                await Relay(session, admitted.route, station, uplink, house.journal, house.status).run()
+                relay = Relay(
+                    session,
+                    admitted.route,
+                    self._link_settings(in_force, admitted.route, uplink.protocol or ""),
+                    station,
+                    uplink,
+                    journal=house.journal,
+                    status=house.status,
+                    uplinks=house.uplinks,
+                    store_key=house.uplinks.key_store(in_force, admitted.route),
+                )
+                await relay.run()
         finally:
             await uplink.close(_GOING_AWAY, "")
+
+    def _link_settings(self, in_force: InForce, route: Route, protocol: str) -> LinkSettings:
+        supervision = route.supervision
+        assert supervision is not None
+        ready = in_force.listeners[self._listener_name]
+        return LinkSettings(
+            message_timeout=supervision.message_timeout,
+            forward_security_events=supervision.forward_security_events,
+            protocol=protocol,
+            condemn_any=supervision.condemn == "any",
+            host=uplink_target(supervision.url, route.identity).host,
+            listener_certificates=ready.certificates,
+            is_own_certificate=ready.is_own_certificate,
+        )
 
     async def _connect(self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session) -> Wire:
         """Make the uplink; who ends the session meanwhile ends the attempt."""

@@ -35,7 +35,9 @@ class StationStatus:
     last_received: datetime | None = None
     last_sent: datetime | None = None
     queue: int = 0
+    key_differs: bool = False
     drops: Counter[str] = field(default_factory=Counter)
+    notices: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -44,6 +46,9 @@ class SupervisionStatus:
 
     is_reachable: bool | None = None
     stations_up: int = 0
+    certificate_expires: datetime | None = None
+    clock_offset_s: float | None = None
+    slowest_round_trip_s: float = 0.0
     last_error: LastError | None = None
 
 
@@ -144,6 +149,7 @@ class Status:
                     "openTransactions": open_transactions.get(identity, 0) if is_local else None,
                     "pendingMove": None,
                     "dropped": dict(sorted(record.drops.items())),
+                    "noticed": dict(sorted(record.notices.items())),
                 }
             )
         return rows
@@ -157,9 +163,13 @@ class Status:
                     "name": name,
                     "reachable": record.is_reachable,
                     "stationsUp": record.stations_up,
-                    "clockOffsetSeconds": None,
-                    "certificateExpires": None,
-                    "keyDiffers": False,
+                    "clockOffsetSeconds": record.clock_offset_s,
+                    "certificateExpires": _time(record.certificate_expires),
+                    "keyDiffers": any(
+                        self.station(identity).key_differs
+                        for identity, route in routing.routes.items()
+                        if route.supervision_name == name
+                    ),
                     "lastError": record.last_error.as_json() if record.last_error else None,
                 }
             )

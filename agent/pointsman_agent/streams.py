@@ -5,8 +5,11 @@ the library does (its own time-outs do not hold against a mute peer).
 """
 
 import base64
+import os
 import socket
 import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 import h11
@@ -117,19 +120,27 @@ async def dial(
     *,
     proxy: "ProxyAddress | None" = None,
     tls: ssl.SSLContext | None = None,
-    server_name: str | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> AnyStream:
     """Return a connected stream, TLS handshake done; the caller bounds the time and closes it.
 
-    Raises DialError with the step that failed.
+    `on_step` is told each step that succeeded, in order: dns, tcp, proxy, tls. Raises DialError
+    with the one that failed.
     """
-    stream = await _connect_tcp(*((proxy.host, proxy.port) if proxy else (host, port)))
+    first = (proxy.host, proxy.port) if proxy else (host, port)
+    await _look_up(*first)
+    on_step("dns")
+    stream = await _connect_tcp(*first)
+    on_step("tcp")
     try:
         if proxy is not None:
             await _open_tunnel(stream, host, port, proxy)
+            on_step("proxy")
         if tls is None:
             return stream
-        return await _wrap_tls(stream, tls, server_name or host)
+        secured = await _wrap_tls(stream, tls, host)
+        on_step("tls")
+        return secured
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
@@ -174,6 +185,15 @@ def certificate_name(stream: AnyStream) -> str | None:
     return None
 
 
+def certificate_expiry(stream: AnyStream) -> datetime | None:
+    """Return when the certificate that the peer showed expires; None without TLS."""
+    if not isinstance(stream, trio.SSLStream):
+        return None
+    certificate = stream.getpeercert() or {}
+    not_after = certificate.get("notAfter")
+    return None if not_after is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
+
+
 def detect_silence(stream: trio.SocketStream, *, user_timeout_s: float) -> None:
     """Let the kernel notice a pulled cable: probes on an idle connection, and a bound on unacknowledged data."""
     sock = stream.socket
@@ -198,13 +218,29 @@ def tls_cause(error: BaseException) -> str:
     return "the peer ended the TLS handshake"
 
 
+async def _look_up(host: str, port: int) -> None:
+    try:
+        await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise DialError("dns", f"{host}: {error.strerror}") from error
+    except UnicodeError as error:  # a label that no encoding of the name gives
+        raise DialError("dns", f"{host}: no host name") from error
+
+
 async def _connect_tcp(host: str, port: int) -> trio.SocketStream:
     try:
         return await trio.open_tcp_stream(host, port)
-    except socket.gaierror as error:
-        raise DialError("dns", f"{host}: {error.strerror}") from error
     except OSError as error:
-        raise DialError("tcp", f"{host}:{port}: {error.strerror or error}") from error
+        raise DialError("tcp", f"{host}:{port}: {_cause(error)}") from error
+
+
+def _cause(error: OSError) -> str:
+    """Happy eyeballs hide why each attempt failed behind one sentence; the last attempt's reason says more."""
+    inner = error.__cause__
+    if isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[-1]
+    last = inner if isinstance(inner, OSError) else error
+    return os.strerror(last.errno) if last.errno else str(last)
 
 
 async def _wrap_tls(

@@ -1,23 +1,48 @@
-"""A station's connection to its supervision: dial, handshake, agree on the protocol; one back-off a supervision."""
+"""Uplinks: a station's connection to its supervision, admitted by the supervision's gate; and the probe that watches a
+supervision that cannot be reached (rules 4, 6, 9, 21, 27, 56)."""
 
 import random
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 import trio
 from pointsman_schema.bundle import Proxy, Supervision
 
-from pointsman_agent.backoff import Backoff
+from pointsman_agent.clockoffset import SLOW_SHARE, WARN_FROM_S, ClockOffset
+from pointsman_agent.gate import Gate
 from pointsman_agent.handshake import basic_header, key_bytes
 from pointsman_agent.inforce import InForce
+from pointsman_agent.names import CachedNames
+from pointsman_agent.ocpp.notices import result_time
 from pointsman_agent.ports import SecretValues, Wire
 from pointsman_agent.routing import Route, UplinkTarget, uplink_target
 from pointsman_agent.status import Status
-from pointsman_agent.streams import DialError, OwnedStream, ProxyAddress, detect_silence, dial, raw_socket_stream
-from pointsman_agent.upgrade import HandshakeFailed, open_client
+from pointsman_agent.streams import (
+    AnyStream,
+    DialError,
+    OwnedStream,
+    ProxyAddress,
+    certificate_expiry,
+    detect_silence,
+    dial,
+    raw_socket_stream,
+)
+from pointsman_agent.upgrade import HandshakeFailed, Opened, open_client
+from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.wire import client_wire
 
 GOING_AWAY: Final = 1001
+PROBE_EVERY_S: Final = 60.0  # a supervision that no station reaches at the moment
+_LEAST_PROBE_WAIT_S: Final = 0.5
+_UNAUTHORIZED: Final = 401
+_HANDSHAKE: Final = frozenset({"http-other", "protocol", "handshake-timeout"})
+"""Failures that a probe, which stops before the WebSocket handshake, would not see."""
+
+log = structlog.get_logger()
 
 
 class UplinkRefused(Exception):
@@ -38,15 +63,23 @@ class UplinkRefused(Exception):
 
 
 class Uplinks:
-    """Makes uplinks and remembers, per supervision, whether one may try."""
+    """Makes uplinks. Remembers, per supervision, who may try, and how its clock goes."""
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, status: Status, keys: UplinkKeys, names: CachedNames) -> None:
         self._status = status
-        self._backoffs: dict[str, Backoff] = {}
+        self._keys = keys
+        self._names = names
+        self._gates: dict[str, Gate] = {}
+        self.clocks: dict[str, ClockOffset] = {}
 
     def forget(self) -> None:
         """Start afresh, as a new bundle does: what failed before says nothing of it."""
-        self._backoffs.clear()
+        self._gates.clear()
+        self.clocks.clear()
+
+    def gate(self, supervision: str) -> Gate:
+        """Return the gate of a supervision."""
+        return self._gates.setdefault(supervision, Gate(random.random))
 
     async def connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> Wire:
         """Return the connection of `route` to its supervision, to be closed by the caller; its tasks live in `nursery`.
@@ -55,81 +88,172 @@ class Uplinks:
         """
         assert route.supervision is not None
         assert route.supervision_name is not None
-        name, supervision = route.supervision_name, route.supervision
-        backoff = self._backoffs.setdefault(name, Backoff(random.random))
-        wait = backoff.remaining(trio.current_time())
-        if wait > 0:
-            detail = f"{name} could not be reached, next try in {wait:.0f} s"
-            raise UplinkRefused(503, "closed", detail, retry_after=wait)
-        target = uplink_target(supervision.url, route.identity)
+        name = route.supervision_name
+        with self._admitted(name, route.identity), self._failures_noted(name, route):
+            with trio.move_on_after(route.supervision.connect_timeout):
+                return await self._connect(nursery, in_force, route, protocols)
+            detail = f"no connection within {route.supervision.connect_timeout} s"
+            raise UplinkRefused(504, "handshake-timeout", detail)
+
+    def key_store(self, in_force: InForce, route: Route) -> Callable[[bytes], Awaitable[None]]:
+        """Return what stores a key that the supervision of `route` set; it raises OSError."""
+        place = _key_place(in_force, route)
+
+        async def store(key: bytes) -> None:
+            await trio.to_thread.run_sync(self._keys.store, *place, key)
+
+        return store
+
+    def answered(self, route: Route, action: str, round_trip_s: float, text: str) -> None:
+        """Note how long an answer of a supervision took and what its clock said (rules 41 and 58)."""
+        assert route.supervision is not None
+        assert route.supervision_name is not None
+        name = route.supervision_name
+        if round_trip_s > route.supervision.message_timeout * SLOW_SHARE:
+            log.warning("slow supervision", supervision=name, action=action, seconds=round(round_trip_s, 1))
+        record = self._status.supervision(name)
+        record.slowest_round_trip_s = max(record.slowest_round_trip_s, round_trip_s)
+        said = result_time(text)
+        clock = self.clocks.setdefault(name, ClockOffset())
+        if said is None or not clock.measure(said, received=self._status.stamp(), round_trip_s=round_trip_s):
+            return
+        was_off = abs(record.clock_offset_s or 0) >= WARN_FROM_S
+        record.clock_offset_s = clock.seconds
+        if not was_off and abs(clock.seconds or 0) >= WARN_FROM_S:
+            log.warning("a supervision's clock differs from ours", supervision=name, seconds=clock.seconds)
+
+    async def watch(self, in_force: InForce, name: str) -> None:
+        """Probe a supervision (TCP, TLS) at first, while it is down, and while no station has an uplink. Never ends."""
+        supervision = in_force.routing.config.supervisions[name]
+        while True:
+            gate, record = self.gate(name), self._status.supervision(name)
+            is_due = gate.next_try(trio.current_time()) == 0 and (gate.is_down or record.stations_up == 0)
+            if is_due and gate.wants_probe:
+                await self._probe(in_force, name, supervision)
+            wait = gate.next_try(trio.current_time()) if gate.is_down else PROBE_EVERY_S
+            await trio.sleep(max(wait, _LEAST_PROBE_WAIT_S))
+
+    @contextmanager
+    def _admitted(self, name: str, identity: str) -> Iterator[None]:
+        gate = self.gate(name)
+        held = gate.ask(identity, trio.current_time())
+        if held is not None:
+            last = self._status.supervision(name).last_error
+            detail = f"{name}: {held.why}, next try in {held.wait_s:.0f} s" + (f" ({last.message})" if last else "")
+            raise UplinkRefused(503, last.error if last else "closed", detail, retry_after=held.wait_s)
+        try:
+            yield
+        finally:
+            gate.done()
+
+    @contextmanager
+    def _failures_noted(self, name: str, route: Route) -> Iterator[None]:
+        assert route.supervision is not None
+        gate, record = self.gate(name), self._status.supervision(name)
+        try:
+            yield
+        except UplinkRefused as error:
+            record.last_error = self._status.error(error.error, f"{route.identity}: {error}")
+            if error.is_down:
+                record.is_reachable = False
+                is_handshake = error.error in _HANDSHAKE
+                gate.failed(trio.current_time(), is_handshake=is_handshake, retry_after=error.retry_after)
+                self._names.forget(_dialled_host(route.supervision, route.identity))
+            else:
+                record.is_reachable = True
+                gate.refused(route.identity, trio.current_time())
+            raise
+        record.is_reachable = True
+        gate.connected(route.identity, trio.current_time())
+
+    async def _connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> Wire:
+        """Try the keys there are, a new one first and the one before it after a 401 (rule 21)."""
+        assert route.supervision is not None
+        assert route.supervision_name is not None
+        place = _key_place(in_force, route)
+        configured = place[-1]
+        keys = await trio.to_thread.run_sync(self._keys.candidates, *place)
+        for key in keys:
+            try:
+                opened = await self._open(nursery, in_force, route, protocols, key)
+            except HandshakeFailed as error:
+                if error.status == _UNAUTHORIZED and key is not keys[-1]:
+                    continue
+                raise _refusal(error) from error
+            except DialError as error:
+                raise UplinkRefused(502, error.error, str(error)) from error
+            if key is not None and len(keys) > 1:
+                await trio.to_thread.run_sync(self._keys.prove, *place, key)
+            self._status.station(route.identity).key_differs = key is not configured
+            return await _agreed(client_wire(opened), route, protocols)
+        raise AssertionError("the last key returns or raises")
+
+    async def _open(
+        self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str], key: bytes | None
+    ) -> Opened:
+        assert route.supervision is not None
+        assert route.supervision_name is not None
+        target = uplink_target(route.supervision.url, route.identity)
+        stream = await _dial(in_force, route.supervision_name, target)
+        self._status.supervision(route.supervision_name).certificate_expires = certificate_expiry(stream)
+        silence = route.supervision.ping_interval + route.supervision.message_timeout
+        detect_silence(raw_socket_stream(stream), user_timeout_s=silence)
+        owned = OwnedStream(stream)
+        headers = [] if key is None else [(b"Authorization", basic_header(route.identity, key))]
+        is_open = False
+        try:
+            opened = await open_client(
+                nursery,
+                owned,
+                authority=target.authority,
+                resource=target.resource,
+                protocols=protocols,
+                headers=headers,
+            )
+            is_open = True
+            return opened
+        finally:
+            if not is_open:
+                await owned.finish(drain=False)
+
+    async def _probe(self, in_force: InForce, name: str, supervision: Supervision) -> None:
+        record, gate = self._status.supervision(name), self.gate(name)
         try:
             with trio.fail_after(supervision.connect_timeout):
-                wire = await _open(nursery, in_force, route, target, protocols)
-        except (trio.TooSlowError, DialError, HandshakeFailed) as error:
-            refusal = _refusal(error, supervision.connect_timeout)
-            self._failed(name, backoff, refusal)
-            raise refusal from error
-        self._succeeded(name, backoff)
-        if wire.protocol not in protocols:
-            await wire.close(GOING_AWAY, "no common subprotocol")
-            detail = f"{name} chose {wire.protocol!r} of {', '.join(protocols)}"
-            refusal = UplinkRefused(502, "subprotocol", detail, is_down=False)
-            self._failed(name, backoff, refusal)
-            raise refusal
-        return wire
-
-    def _failed(self, name: str, backoff: Backoff, refusal: UplinkRefused) -> None:
-        record = self._status.supervision(name)
-        record.last_error = self._status.error(refusal.error, str(refusal))
-        if refusal.is_down:
+                stream = await _dial(in_force, name, uplink_target(supervision.url, "probe"))
+        except (DialError, trio.TooSlowError) as error:
+            reason = error.error if isinstance(error, DialError) else "handshake-timeout"
             record.is_reachable = False
-            backoff.failed(trio.current_time(), retry_after=refusal.retry_after)
+            record.last_error = self._status.error(reason, f"probe: {str(error) or 'no answer'}")
+            gate.failed(trio.current_time())
+            self._names.forget(_dialled_host(supervision, "probe"))
+            log.info("supervision not reachable", supervision=name, error=reason, why=str(error))
+            return
+        record.certificate_expires = certificate_expiry(stream)
+        await trio.aclose_forcefully(stream)
+        record.is_reachable = True
+        gate.reached(trio.current_time())
 
-    def _succeeded(self, name: str, backoff: Backoff) -> None:
-        self._status.supervision(name).is_reachable = True
-        backoff.succeeded()
 
-
-async def _open(
-    nursery: trio.Nursery, in_force: InForce, route: Route, target: UplinkTarget, protocols: list[str]
-) -> Wire:
-    supervision = route.supervision
-    assert supervision is not None
+def _key_place(in_force: InForce, route: Route) -> tuple[str, str, str, bytes | None]:
+    """What a stored key belongs to: supervision, host, station, and the configured key that it replaces."""
+    assert route.supervision is not None
     assert route.supervision_name is not None
-    stream = await dial(
-        target.host,
-        target.port,
-        proxy=_proxy_address(supervision.proxy, in_force.secrets),
-        tls=in_force.supervision_contexts[route.supervision_name] if target.is_tls else None,
-    )
-    detect_silence(raw_socket_stream(stream), user_timeout_s=supervision.ping_interval + supervision.message_timeout)
-    owned = OwnedStream(stream)
-    is_open = False
-    try:
-        opened = await open_client(
-            nursery,
-            owned,
-            authority=target.authority,
-            resource=target.resource,
-            protocols=protocols,
-            headers=_headers(supervision, route.identity, in_force.secrets),
-        )
-        is_open = True
-        return client_wire(opened)
-    finally:
-        if not is_open:
-            await owned.finish()
+    host = uplink_target(route.supervision.url, route.identity).host
+    configured = configured_key(route.supervision, route.identity, in_force.secrets)
+    return route.supervision_name, host, route.identity, configured
 
 
-def _headers(supervision: Supervision, identity: str, secrets: SecretValues) -> list[tuple[bytes, bytes]]:
+def configured_key(supervision: Supervision, identity: str, secrets: SecretValues) -> bytes | None:
+    """Return the key that the bundle gives a station's uplink; None where it gives none."""
     password = supervision.password
     if password is None:
-        return []
-    key = key_bytes(secrets[password.secret.replace("{station}", identity)], password.format)
-    return [(b"Authorization", basic_header(identity, key))]
+        return None
+    return key_bytes(secrets[password.secret.replace("{station}", identity)], password.format)
 
 
-def _proxy_address(proxy: Proxy | None, secrets: SecretValues) -> ProxyAddress | None:
+def proxy_address(proxy: Proxy | None, secrets: SecretValues) -> ProxyAddress | None:
+    """Return where a CONNECT proxy is, with the credentials that it wants."""
     if proxy is None:
         return None
     parts = urlsplit(proxy.url)
@@ -137,19 +261,37 @@ def _proxy_address(proxy: Proxy | None, secrets: SecretValues) -> ProxyAddress |
     return ProxyAddress.with_password(parts.hostname or "", parts.port or 3128, parts.username, password)
 
 
-def _refusal(error: trio.TooSlowError | DialError | HandshakeFailed, within_s: float) -> UplinkRefused:
-    match error:
-        case trio.TooSlowError():
-            return UplinkRefused(504, "handshake-timeout", f"no connection within {within_s:g} s")
-        case DialError():
-            return UplinkRefused(502, error.error, str(error))
-        case HandshakeFailed(status=None):
+async def _dial(in_force: InForce, name: str, target: UplinkTarget) -> AnyStream:
+    supervision = in_force.routing.config.supervisions[name]
+    connect = partial(dial, target.host, target.port, proxy=proxy_address(supervision.proxy, in_force.secrets))
+    return await connect(tls=in_force.supervision_contexts[name] if target.is_tls else None)
+
+
+def _dialled_host(supervision: Supervision, identity: str) -> str:
+    if supervision.proxy is not None:
+        return urlsplit(supervision.proxy.url).hostname or ""
+    return uplink_target(supervision.url, identity).host
+
+
+async def _agreed(wire: Wire, route: Route, protocols: list[str]) -> Wire:
+    """The library takes an answer without a subprotocol in silence (rule 5)."""
+    if wire.protocol in protocols:
+        return wire
+    await wire.close(GOING_AWAY, "no common subprotocol")
+    detail = f"{route.supervision_name} chose {wire.protocol!r} of {', '.join(protocols)}"
+    raise UplinkRefused(502, "subprotocol", detail, is_down=False)
+
+
+def _refusal(error: HandshakeFailed) -> UplinkRefused:
+    match error.status:
+        case None:
             return UplinkRefused(502, "protocol", str(error))
-        case HandshakeFailed(status=(401 | 404) as status):
-            return UplinkRefused(502, f"http-{status}", str(error), is_down=False)
-        case HandshakeFailed(status=status, retry_after=retry_after):
-            is_down = status is not None and status >= 500
-            return UplinkRefused(502, "http-other", str(error), is_down=is_down, retry_after=_seconds(retry_after))
+        case 401 | 404:
+            return UplinkRefused(502, f"http-{error.status}", str(error), is_down=False)
+        case status:
+            is_down = status >= 500
+            retry_after = _seconds(error.retry_after)
+            return UplinkRefused(502, "http-other", str(error), is_down=is_down, retry_after=retry_after)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -2,15 +2,7 @@
 
 import msgspec
 import pytest
-from pointsman_agent.ocpp.frame import parse
-from pointsman_agent.ocpp.intercepts import LinkSettings, Side
-from pointsman_agent.ocpp.link import (
-    DECIDE_WITHIN_S,
-    FREED_IDS_KEPT,
-    LONGEST_FREED_ID,
-    MOST_HELD_CHARACTERS,
-    MOST_WAITING,
-    MOST_WAITING_CHARACTERS,
+from pointsman_agent.ocpp.events import (
     Close,
     Closed,
     Command,
@@ -18,14 +10,24 @@ from pointsman_agent.ocpp.link import (
     EndRequested,
     Flushed,
     Keep,
-    Link,
     Lost,
     Received,
     Send,
     Stored,
     TimePassed,
-    cut_reason,
 )
+from pointsman_agent.ocpp.frame import parse
+from pointsman_agent.ocpp.intercepts import LinkSettings, Side
+from pointsman_agent.ocpp.lane import (
+    DECIDE_WITHIN_S,
+    FREED_IDS_KEPT,
+    LONGEST_FREED_ID,
+    MOST_HELD_CHARACTERS,
+    MOST_WAITING,
+    MOST_WAITING_CHARACTERS,
+)
+from pointsman_agent.ocpp.link import Link
+from pointsman_agent.websocket.codec import cut_reason
 
 STATION, SUPERVISION = Side.STATION, Side.SUPERVISION
 SIDES = [STATION, SUPERVISION]
@@ -39,7 +41,7 @@ def a_link(settings: LinkSettings = SETTINGS) -> Link:
     return Link(settings)
 
 
-def call(call_id: str = "1", action: str = "Heartbeat", payload: str = "{}") -> str:
+def call(call_id: str = "1", action: str = "StatusNotification", payload: str = "{}") -> str:
     return f'[2,"{call_id}","{action}",{payload}]'
 
 
@@ -387,7 +389,7 @@ def test_r25_the_time_of_a_call_runs_from_its_last_byte() -> None:
     assert pass_time(link) == (
         42.0,
         [
-            Lost(SUPERVISION, "message-timeout", "Authorize unanswered for 30 s"),
+            Lost(SUPERVISION, "message-timeout", "Authorize unanswered for 30 s", "Authorize"),
             Close(STATION, 1001, "supervision does not answer"),
             Close(SUPERVISION, 1001, "supervision does not answer"),
         ],

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman_agent.ocpp.frame import FrameError, MessageType, call_result, parse
-from pointsman_agent.ocpp.intercepts import LinkSettings, Side
-from pointsman_agent.ocpp.link import (
-    MOST_WAITING,
+from pointsman_agent.ocpp.events import (
     Close,
     Closed,
     Command,
@@ -17,13 +14,16 @@ from pointsman_agent.ocpp.link import (
     Event,
     Flushed,
     Keep,
-    Link,
     Lost,
     Received,
     Send,
     Stored,
     TimePassed,
 )
+from pointsman_agent.ocpp.frame import FrameError, MessageType, call_result, parse
+from pointsman_agent.ocpp.intercepts import LinkSettings, Side
+from pointsman_agent.ocpp.lane import MOST_WAITING
+from pointsman_agent.ocpp.link import Link
 
 IDS = ("1", "2", "3", "4")
 

@@ -80,16 +80,20 @@ def payload_of(call: Frame) -> dict[str, Any]:
     Numbers beyond all measure are infinite. Raises LocalFrameError with the code of OCPP-J 1.6 section 4.2.3 when it is
     no JSON object.
     """
-    try:
-        fields = _decode(call.text.lstrip("\ufeff \t\r\n"))
-    except (ValueError, RecursionError) as error:
-        raise LocalFrameError(f"not JSON: {error}", call_id=call.id, code="FormationViolation") from error
-    match fields:
+    match _fields(call):
         case [_, _, _, dict(payload)]:
             return payload
         case [_, _, _, None] | [_, _, _]:
             return {}  # "null" for an empty payload is seen in the field; OCPP-J 1.6 section 4.2.1 prefers {}
     raise LocalFrameError("the payload is no object", call_id=call.id, code="FormationViolation")
+
+
+def result_payload(result: Frame) -> dict[str, Any]:
+    """Return the payload of a CALLRESULT; raises LocalFrameError when it is no JSON object."""
+    match _fields(result):
+        case [_, _, dict(payload)]:
+            return payload
+    raise LocalFrameError("the payload is no object", call_id=result.id, code="FormationViolation")
 
 
 def call_result(call_id: str, payload: object) -> str:
@@ -100,6 +104,13 @@ def call_result(call_id: str, payload: object) -> str:
 def call_error(call_id: str, code: str, description: str) -> str:
     """Return the text of a CALLERROR; the description is cut at 255 characters (OCPP-J 1.6 section 4.2.3)."""
     return json.dumps([MessageType.CALLERROR, call_id, code, description[:255], {}], separators=(",", ":"))
+
+
+def _fields(frame: Frame) -> Any:
+    try:
+        return _decode(frame.text.lstrip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError) as error:
+        raise LocalFrameError(f"not JSON: {error}", call_id=frame.id, code="FormationViolation") from error
 
 
 def _decode(text: str) -> Any:

@@ -13,190 +13,71 @@ side that asks:
 
 A CALL is forwarded at once when its lane is free, else it waits. A result goes to the side that asked for that id,
 once: to the open CALL, or late to a freed one. Whatever else arrives is dropped, counted and never answered. Text is
-forwarded as it came: there is no path on which the link writes OCPP of its own but the answer to a held CALL.
+forwarded as it came: the link writes OCPP of its own only where `intercepts` took a CALL or a part of one.
 
 Time is an event too: `TimePassed` is due at `deadline()`, in seconds of the driver's clock, handed in with every event.
 The clock of an open CALL starts when its last byte left (`Flushed`), as rule 25 says.
+
+CALLs of the agent's own go to the station through the supervision's lane, since it is the station's one slot that they
+take, and for 5 s at most; their answers go to the agent and nowhere else (rule 15).
 
 After `Close` commands were given the link is over: every later event yields nothing. Commands are carried out in order;
 `Close` of a side comes after all that was queued for it. An event that makes no sense in a state has the defined result
 "dropped and counted"; nothing raises.
 """
 
-from collections import OrderedDict, deque
+import json
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
-from pointsman_agent.ocpp.frame import Frame, FrameError, MessageType, call_result, parse
-from pointsman_agent.ocpp.intercepts import Intercept, LinkSettings, Side, intercept_of
-
-MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
-MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
-MOST_HELD_CHARACTERS: Final = 1024 * 1024  # text of a direction's held CALLs
-FREED_IDS_KEPT: Final = 256  # a direction and link (rule 13)
-LONGEST_FREED_ID: Final = 1024  # characters; OCPP-J 1.6 section 4.1.4 has 36, and nobody may fill memory with ids
-DECIDE_WITHIN_S: Final = 10.0  # a held CALL that the journal did not store by then stays unanswered
+from pointsman_agent.ocpp.events import (
+    Answered,
+    Close,
+    Closed,
+    Command,
+    Drop,
+    EndRequested,
+    Event,
+    Flushed,
+    Keep,
+    KeepKey,
+    Lost,
+    Notice,
+    OwnCallAsked,
+    OwnCallEnded,
+    Received,
+    Send,
+    Stored,
+    TimePassed,
+)
+from pointsman_agent.ocpp.frame import (
+    Frame,
+    FrameError,
+    LocalFrameError,
+    MessageType,
+    call_result,
+    parse,
+    result_payload,
+)
+from pointsman_agent.ocpp.intercepts import (
+    AnswerItself,
+    Intercept,
+    KeepSecurityEvent,
+    LinkSettings,
+    Side,
+    SplitVariables,
+    StoreKey,
+    intercept_of,
+    merged_results,
+)
+from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
+from pointsman_agent.ocpp.notices import TIMED_ACTIONS, notice_of
+from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
-NO_STATUS: Final = 1005
-# RFC 6455 section 7.4.1: these never appear in a Close frame (1004 is reserved).
-_UNSENDABLE: Final = frozenset({1004, 1006, 1015})
-_MOST_REASON_BYTES: Final = 123  # RFC 6455 section 5.5: 125 bytes less the code
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A text message came from `side`."""
-
-    side: Side
-    text: str
-
-
-class Flushed(msgspec.Struct, frozen=True):
-    """All that was handed over for `side` has been written to its socket."""
-
-    side: Side
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """The connection of `side` ended. `code` 1006: without a Close frame; `error` is the reason class of rule 50."""
-
-    side: Side
-    code: int
-    reason: str
-    error: str = "closed"
-
-
-class EndRequested(msgspec.Struct, frozen=True):
-    """The agent itself ends the link: `code` goes to the station, 1001 to the supervision."""
-
-    code: int
-    reason: str
-    error: str
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """The held CALL `call_id` of a station is durable and may be answered."""
-
-    call_id: str
-
-
-class TimePassed(msgspec.Struct, frozen=True):
-    """`deadline()` has come."""
-
-
-Event = Received | Flushed | Closed | EndRequested | Stored | TimePassed
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Write `text` to `side`."""
-
-    side: Side
-    text: str
-
-
-class Close(msgspec.Struct, frozen=True):
-    """Close `side` after all that was queued for it."""
-
-    side: Side
-    code: int
-    reason: str
-
-
-class Keep(msgspec.Struct, frozen=True):
-    """Store the security event `call` durably, then report `Stored`."""
-
-    call: Frame
-
-
-class Drop(msgspec.Struct, frozen=True):
-    """Count a message of `side` that goes nowhere, and why. `text` is only for a redacted excerpt."""
-
-    side: Side
-    why: str
-    text: str
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """Note why the link ended: the reason class of rule 50, its detail, and the side that ended or failed it (None: the
-    agent itself)."""
-
-    side: Side | None
-    error: str
-    detail: str
-
-
-Command = Send | Close | Keep | Drop | Lost
-
-
-class _OpenCall(msgspec.Struct):
-    frame: Frame
-    asked: float | None = None  # when its last byte left; None: not yet
-
-
-class _WaitingCall(msgspec.Struct, frozen=True):
-    frame: Frame
-    since: float
-
-
-class _Lane:
-    """The CALLs of one asking side."""
-
-    __slots__ = ("asker", "freed", "held", "open", "waiting", "waiting_characters")
-
-    def __init__(self, asker: Side) -> None:
-        self.asker = asker
-        self.open: _OpenCall | None = None
-        self.waiting: deque[_WaitingCall] = deque()
-        self.waiting_characters = 0
-        self.held: dict[str, tuple[Frame, float]] = {}
-        self.freed: OrderedDict[str, bool] = OrderedDict()
-
-    def known(self, call_id: str) -> Frame | None:
-        """The CALL of this id that is open, waiting or held."""
-        if self.open is not None and self.open.frame.id == call_id:
-            return self.open.frame
-        if call_id in self.held:
-            return self.held[call_id][0]
-        return next((call.frame for call in self.waiting if call.frame.id == call_id), None)
-
-    def free(self, *, answered: bool) -> None:
-        """Give the slot back and remember the id."""
-        assert self.open is not None
-        self.remember(self.open.frame.id, answered=answered)
-        self.open = None
-
-    def remember(self, call_id: str, *, answered: bool) -> None:
-        """Keep `call_id` among the last freed ones."""
-        if len(call_id) > LONGEST_FREED_ID:
-            return
-        self.freed[call_id] = answered
-        self.freed.move_to_end(call_id)
-        if len(self.freed) > FREED_IDS_KEPT:
-            self.freed.popitem(last=False)
-
-    def hold(self, frame: Frame, now: float) -> bool:
-        """Keep a CALL that is being decided on; False, and nothing kept, when too many are."""
-        held_characters = sum(len(held.text) for held, _ in self.held.values())
-        if len(self.held) >= MOST_WAITING or held_characters + len(frame.text) > MOST_HELD_CHARACTERS:
-            return False
-        self.held[frame.id] = (frame, now + DECIDE_WITHIN_S)
-        return True
-
-    def wait(self, frame: Frame, now: float) -> bool:
-        """Queue a CALL; False when the lane's bounds are exceeded."""
-        self.waiting.append(_WaitingCall(frame, now))
-        self.waiting_characters += len(frame.text)
-        return len(self.waiting) <= MOST_WAITING and self.waiting_characters <= MOST_WAITING_CHARACTERS
-
-    def next_waiting(self) -> _WaitingCall | None:
-        """Take the CALL that waited longest."""
-        if not self.waiting:
-            return None
-        call = self.waiting.popleft()
-        self.waiting_characters -= len(call.frame.text)
-        return call
+SERVICE_RESTART: Final = 1012
+OWN_CALL_WITHIN_S: Final = 5.0  # of the station's slot towards a remote operator (rule 15)
+KEY_CHANGED: Final = "the uplink's key changed"
 
 
 class Link:
@@ -205,7 +86,7 @@ class Link:
     def __init__(self, settings: LinkSettings) -> None:
         self.settings = settings
         self.is_over = False
-        self._lanes = {Side.STATION: _Lane(Side.STATION), Side.SUPERVISION: _Lane(Side.SUPERVISION)}
+        self._lanes = {Side.STATION: Lane(Side.STATION), Side.SUPERVISION: Lane(Side.SUPERVISION)}
         self._heard_supervision = float("-inf")
 
     @property
@@ -216,16 +97,7 @@ class Link:
     def deadline(self) -> float | None:
         """Return when `TimePassed` is due, on the driver's clock; None while nothing is awaited."""
         timeout = self.settings.message_timeout
-        moments = [
-            moment
-            for lane in self._lanes.values()
-            for moment in (
-                lane.open.asked + timeout if lane.open is not None and lane.open.asked is not None else None,
-                lane.waiting[0].since + timeout if lane.waiting else None,
-                *(until for _, until in lane.held.values()),
-            )
-            if moment is not None
-        ]
+        moments = (moment for lane in self._lanes.values() for moment in lane.moments(timeout, OWN_CALL_WITHIN_S))
         return min(moments, default=None)
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -239,8 +111,10 @@ class Link:
                 return self._flushed(side, now)
             case TimePassed():
                 return list(self._time_passed(now))
-            case Stored(call_id):
-                return self._stored(call_id)
+            case Stored(call_id, side, is_stored):
+                return list(self._stored(self._lanes[side], call_id, is_stored, now))
+            case OwnCallAsked(call_id, text):
+                return list(self._own_call(call_id, text, now))
             case Closed(side, code, reason, error):
                 return self._closed(side, code, reason, error)
             case EndRequested(code, reason, error):
@@ -271,36 +145,106 @@ class Link:
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             yield Drop(side, "repeated" if known.text == frame.text else "id-reused", frame.text)
-        elif intercept_of(side, frame, self.settings) is Intercept.KEEP_SECURITY_EVENT:
-            yield Keep(frame) if lane.hold(frame, now) else Drop(side, "undecided", frame.text)
-        elif lane.open is None:
-            yield self._forward(lane, frame)
-        elif not lane.wait(frame, now):
-            detail = f"more than {MOST_WAITING} CALLs or {MOST_WAITING_CHARACTERS} characters of the {_name(side)} wait"
-            yield from self._end(GOING_AWAY, "too many requests wait", Lost(side.other, "slow", detail))
+            return
+        what = notice_of(side, frame)
+        if what is not None:
+            yield Notice(side, what, frame.action)
+        intercept = intercept_of(side, frame, self.settings)
+        if intercept is None:
+            yield from self._forward(lane, PendingCall(frame, now, frame.text), now)
+        else:
+            yield from self._take(lane, frame, intercept, now)
 
-    def _forward(self, lane: _Lane, frame: Frame) -> Send:
-        lane.open = _OpenCall(frame)
-        return Send(lane.asker.other, frame.text)
+    def _take(self, lane: Lane, frame: Frame, intercept: Intercept, now: float) -> Iterator[Command]:
+        """Do what stands in the table instead of relaying."""
+        match intercept:
+            case AnswerItself(payload, why):
+                lane.remember(frame.id, answered=True)
+                yield Notice(lane.asker, why, frame.action)
+                yield Send(lane.asker, call_result(frame.id, payload))
+            case SplitVariables(key=None):
+                yield from self._forward(lane, _split_call(frame, intercept, now), now)
+            case _ if not lane.hold(frame, intercept, now):
+                yield Drop(lane.asker, "undecided", frame.text)
+            case KeepSecurityEvent():
+                yield Keep(frame)
+            case StoreKey(key) | SplitVariables(key=bytes() as key):
+                yield KeepKey(frame.id, key)
 
-    def _forward_next(self, lane: _Lane, now: float) -> Iterator[Command]:
+    def _stored(self, lane: Lane, call_id: str, is_stored: bool, now: float) -> Iterator[Command]:
+        held = lane.held.pop(call_id, None)
+        if held is None:
+            return
+        if not is_stored:
+            yield from self._not_stored(lane, held)
+            return
+        match held.intercept:
+            case StoreKey(_, payload):
+                yield Send(lane.asker, call_result(call_id, payload))
+                yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
+            case SplitVariables() as split:
+                call = _split_call(held.frame, split, now)
+                call.ends_link = True
+                yield from self._forward(lane, call, now)
+            case _:
+                lane.remember(call_id, answered=True)
+                yield Send(lane.asker, call_result(call_id, {}))
+
+    def _not_stored(self, lane: Lane, held: HeldCall) -> Iterator[Command]:
+        """What cannot be kept is not accepted: an event stays unanswered, the station keeps it; a key is refused."""
+        if isinstance(held.intercept, KeepSecurityEvent):
+            yield Drop(lane.asker, "undecided", held.frame.text)
+            return
+        lane.remember(held.frame.id, answered=True)
+        yield Send(lane.asker, _internal_error(held.frame.id))
+
+    def _own_call(self, call_id: str, text: str, now: float) -> Iterator[Command]:
+        lane = self._lanes[Side.SUPERVISION]
+        call = PendingCall(parse(text), now, text, is_own=True)
+        if len(lane.waiting) >= MOST_WAITING:
+            yield OwnCallEnded(call_id, None)
+        else:
+            yield from self._forward(lane, call, now)
+
+    def _forward(self, lane: Lane, call: PendingCall, now: float) -> Iterator[Command]:
+        if lane.open is None:
+            lane.open = call
+            yield Send(lane.asker.other, call.text)
+        elif not lane.wait(call):
+            bounds = f"{MOST_WAITING} CALLs or {MOST_WAITING_CHARACTERS} characters"
+            detail = f"more than {bounds} of the {_name(lane.asker)} wait"
+            yield from self._end(GOING_AWAY, "too many requests wait", Lost(lane.asker.other, "slow", detail))
+
+    def _forward_next(self, lane: Lane, now: float) -> Iterator[Command]:
         while lane.open is None and (call := lane.next_waiting()) is not None:
             if self._is_late(call.since, now):  # its sender has given up (rule 12)
-                yield Drop(lane.asker, "waited-too-long", call.frame.text)
+                yield from _expired(lane, call, "waited-too-long")
             else:
-                yield self._forward(lane, call.frame)
+                yield from self._forward(lane, call, now)
 
     def _result(self, side: Side, frame: Frame, now: float) -> Iterator[Command]:
         lane = self._lanes[side.other]
         if lane.open is not None and lane.open.frame.id == frame.id:
-            lane.free(answered=True)
-            yield Send(side.other, frame.text)
-            yield from self._forward_next(lane, now)
+            call = lane.free(answered=True)
+            yield from self._answered(lane, call, frame, now)
+            if not self.is_over:
+                yield from self._forward_next(lane, now)
         elif lane.freed.get(frame.id) is False:  # a first late result still has somebody who asked (rule 13)
             lane.freed[frame.id] = True
             yield Send(side.other, frame.text)
         else:
             yield Drop(side, "unexpected-result", frame.text)
+
+    def _answered(self, lane: Lane, call: PendingCall, frame: Frame, now: float) -> Iterator[Command]:
+        """Hand a result to who asked: the other side, merged where the CALL was split, or the agent itself."""
+        if call.is_own:
+            yield OwnCallEnded(call.frame.id, frame.text)
+            return
+        if lane.asker is Side.STATION and call.asked is not None and call.frame.action in TIMED_ACTIONS:
+            yield Answered(call.frame.action, now - call.asked, frame.text)
+        yield Send(lane.asker, frame.text if call.split is None else _merged(call.split, frame))
+        if call.ends_link:
+            yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
 
     def _result_error(self, side: Side, frame: Frame) -> Command:
         if self._lanes[side].freed.get(frame.id):  # only who asked can complain of the answer
@@ -317,15 +261,18 @@ class Link:
         for lane in self._lanes.values():
             yield from self._expire_held(lane, now)
             call = lane.open
-            if call is not None and call.asked is not None and self._is_late(call.asked, now):
+            if call is not None and call.asked is not None and self._is_overdue(call, now):
                 if lane.asker is Side.STATION and self._condemns(call.asked):
                     action = call.frame.action
                     detail = f"{action} unanswered for {self.settings.message_timeout:g} s"
-                    lost = Lost(Side.SUPERVISION, "message-timeout", detail)
+                    lost = Lost(Side.SUPERVISION, "message-timeout", detail, action)
                     yield from self._end(GOING_AWAY, "supervision does not answer", lost)
                     return
-                lane.free(answered=False)
-                yield Drop(lane.asker, "unanswered", call.frame.text)
+                lane.free(answered=call.is_own)
+                yield from _expired(lane, call, "unanswered")
+                if call.ends_link:
+                    yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
+                    return
             yield from self._expire_waiting(lane, now)
             yield from self._forward_next(lane, now)
 
@@ -334,31 +281,28 @@ class Link:
         `TimePassed` would then do nothing at its own moment, for ever."""
         return since + self.settings.message_timeout <= now
 
+    def _is_overdue(self, call: PendingCall, now: float) -> bool:
+        assert call.asked is not None
+        return call.asked + OWN_CALL_WITHIN_S <= now if call.is_own else self._is_late(call.asked, now)
+
     def _condemns(self, asked: float) -> bool:
         """Whether a CALL that the supervision was `asked` and did not answer in time loses the link (rule 25)."""
         return self.settings.condemn_any or self._heard_supervision < asked
 
-    def _expire_waiting(self, lane: _Lane, now: float) -> Iterator[Command]:
+    def _expire_waiting(self, lane: Lane, now: float) -> Iterator[Command]:
         while lane.waiting and self._is_late(lane.waiting[0].since, now):
             call = lane.next_waiting()
             assert call is not None
-            yield Drop(lane.asker, "waited-too-long", call.frame.text)
+            yield from _expired(lane, call, "waited-too-long")
 
-    def _expire_held(self, lane: _Lane, now: float) -> Iterator[Command]:
-        for call_id in [call_id for call_id, (_, until) in lane.held.items() if until <= now]:
-            frame, _ = lane.held.pop(call_id)
-            yield Drop(lane.asker, "undecided", frame.text)
-
-    def _stored(self, call_id: str) -> list[Command]:
-        lane = self._lanes[Side.STATION]
-        if lane.held.pop(call_id, None) is None:
-            return []
-        return [Send(Side.STATION, call_result(call_id, {}))]
+    def _expire_held(self, lane: Lane, now: float) -> Iterator[Command]:
+        for call_id in [call_id for call_id, held in lane.held.items() if held.until <= now]:
+            yield Drop(lane.asker, "undecided", lane.held.pop(call_id).frame.text)
 
     def _closed(self, side: Side, code: int, reason: str, error: str) -> list[Command]:
         self.is_over = True
         detail = f"{_name(side)} closed with {code}" + (f" ({reason})" if reason else "")
-        if code in _UNSENDABLE or not _is_valid_close(code):
+        if code != NO_STATUS and not is_sendable(code):
             code, reason = GOING_AWAY, f"{_name(side)} lost"
         return [Lost(side, error, detail), Close(side.other, code, cut_reason(reason))]
 
@@ -375,14 +319,35 @@ class Link:
         return self.settings.protocol == "ocpp2.1"
 
 
-def cut_reason(reason: str) -> str:
-    """Return `reason` cut to the 123 bytes of a Close frame (RFC 6455 section 5.5), on a character."""
-    return reason.encode(errors="replace")[:_MOST_REASON_BYTES].decode(errors="ignore")
+def _split_call(frame: Frame, split: SplitVariables, now: float) -> PendingCall:
+    text = json.dumps([MessageType.CALL, frame.id, frame.action, split.forwarded], separators=(",", ":"))
+    return PendingCall(frame, now, text, split=split)
 
 
-def _is_valid_close(code: int) -> bool:
-    """RFC 6455 section 7.4: what may stand in a Close frame, and 1005 for an empty one."""
-    return 1000 <= code <= 1014 or 3000 <= code <= 4999
+def _merged(split: SplitVariables, frame: Frame) -> str:
+    """The answer to a CALL of which the agent took a part; what the station refused as a whole counts as rejected."""
+    answered: object = None
+    if frame.kind == MessageType.CALLRESULT:
+        try:
+            answered = result_payload(frame).get("setVariableResult")
+        except LocalFrameError:
+            answered = None
+    return call_result(frame.id, merged_results(split, answered))
+
+
+def _expired(lane: Lane, call: PendingCall, why: str) -> Iterator[Command]:
+    """Give up on a CALL: its sender has, or soon will."""
+    if call.is_own:
+        yield OwnCallEnded(call.frame.id, None)
+    elif call.split is not None and why == "unanswered":
+        # What the agent did itself is done, and its asker must know of it.
+        yield Send(lane.asker, call_result(call.frame.id, merged_results(call.split, None)))
+    else:
+        yield Drop(lane.asker, why, call.frame.text)
+
+
+def _internal_error(call_id: str) -> str:
+    return json.dumps([MessageType.CALLERROR, call_id, "InternalError", "not stored", {}], separators=(",", ":"))
 
 
 def _name(side: Side) -> str:

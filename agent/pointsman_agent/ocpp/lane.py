@@ -1,0 +1,111 @@
+"""The CALLs of one asking side of a link: open, waiting, held, freed (rules 12 to 14)."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from pointsman_agent.ocpp.frame import Frame
+from pointsman_agent.ocpp.intercepts import Intercept, Side, SplitVariables
+
+MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
+MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
+MOST_HELD_CHARACTERS: Final = 1024 * 1024  # text of a direction's held CALLs
+FREED_IDS_KEPT: Final = 256  # a direction and link (rule 13)
+LONGEST_FREED_ID: Final = 1024  # characters; OCPP-J 1.6 section 4.1.4 has 36, and nobody may fill memory with ids
+DECIDE_WITHIN_S: Final = 10.0  # a held CALL that was not stored by then stays unanswered
+
+
+class PendingCall(msgspec.Struct):
+    """A CALL on its way. `frame` is as received; `text` is what leaves, another one only where it was split.
+
+    `since`: when it came; `asked`: when its last byte left, None until then. `is_own`: the agent itself asks.
+    `ends_link`: once it is answered both legs are made anew.
+    """
+
+    frame: Frame
+    since: float
+    text: str
+    asked: float | None = None
+    split: SplitVariables | None = None
+    is_own: bool = False
+    ends_link: bool = False
+
+
+class HeldCall(msgspec.Struct, frozen=True):
+    """A CALL that the agent took for itself and is still deciding on."""
+
+    frame: Frame
+    until: float
+    intercept: Intercept
+
+
+class Lane:
+    """The CALLs of one asking side."""
+
+    __slots__ = ("asker", "freed", "held", "open", "waiting", "waiting_characters")
+
+    def __init__(self, asker: Side) -> None:
+        self.asker = asker
+        self.open: PendingCall | None = None
+        self.waiting: deque[PendingCall] = deque()
+        self.waiting_characters = 0
+        self.held: dict[str, HeldCall] = {}
+        self.freed: OrderedDict[str, bool] = OrderedDict()
+
+    def known(self, call_id: str) -> Frame | None:
+        """Return the CALL of this id that is open, waiting or held."""
+        if self.open is not None and self.open.frame.id == call_id:
+            return self.open.frame
+        if call_id in self.held:
+            return self.held[call_id].frame
+        return next((call.frame for call in self.waiting if call.frame.id == call_id), None)
+
+    def free(self, *, answered: bool) -> PendingCall:
+        """Give the slot back and remember the id; return the CALL that had it."""
+        call = self.open
+        assert call is not None
+        self.remember(call.frame.id, answered=answered)
+        self.open = None
+        return call
+
+    def remember(self, call_id: str, *, answered: bool) -> None:
+        """Keep `call_id` among the last freed ones."""
+        if len(call_id) > LONGEST_FREED_ID:
+            return
+        self.freed[call_id] = answered
+        self.freed.move_to_end(call_id)
+        if len(self.freed) > FREED_IDS_KEPT:
+            self.freed.popitem(last=False)
+
+    def hold(self, frame: Frame, intercept: Intercept, now: float) -> bool:
+        """Keep a CALL that is being decided on; False, and nothing kept, when too many are."""
+        held_characters = sum(len(held.frame.text) for held in self.held.values())
+        if len(self.held) >= MOST_WAITING or held_characters + len(frame.text) > MOST_HELD_CHARACTERS:
+            return False
+        self.held[frame.id] = HeldCall(frame, now + DECIDE_WITHIN_S, intercept)
+        return True
+
+    def wait(self, call: PendingCall) -> bool:
+        """Queue a CALL; False when the lane's bounds are exceeded."""
+        self.waiting.append(call)
+        self.waiting_characters += len(call.text)
+        return len(self.waiting) <= MOST_WAITING and self.waiting_characters <= MOST_WAITING_CHARACTERS
+
+    def next_waiting(self) -> PendingCall | None:
+        """Take the CALL that waited longest."""
+        if not self.waiting:
+            return None
+        call = self.waiting.popleft()
+        self.waiting_characters -= len(call.text)
+        return call
+
+    def moments(self, timeout: float, own_timeout: float) -> Iterator[float]:
+        """Yield when something of this lane is due, given the seconds for an answer and for one to our own CALL."""
+        if self.open is not None and self.open.asked is not None:
+            yield self.open.asked + (own_timeout if self.open.is_own else timeout)
+        if self.waiting:
+            yield self.waiting[0].since + timeout
+        for held in self.held.values():
+            yield held.until

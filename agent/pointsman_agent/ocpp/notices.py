@@ -1,0 +1,36 @@
+"""What of relayed traffic is worth a line in the log and a counter, though it passes unchanged (rules 23 and 57)."""
+
+import re
+from typing import Final
+
+from pointsman_agent.ocpp.frame import Frame
+from pointsman_agent.ocpp.intercepts import Side, plain_action
+
+TIMED_ACTIONS: Final = frozenset({"BootNotification", "Heartbeat"})
+"""Their answers say the supervision's time, and so its clock's offset (rule 41)."""
+
+# They act on the station's own leg, not on the supervision's.
+_LEG_LOCAL: Final = re.compile(r'"(WebSocketPingInterval|RetryBackOff\w*|OfflineThreshold)"', re.IGNORECASE)
+_SETTERS: Final = frozenset({"changeconfiguration", "setvariables"})
+
+_CURRENT_TIME: Final = re.compile(r'"currentTime"\s*:\s*"([^"]{1,64})"')
+
+# URLs in messages pass through: a station needs a route of its own to them.
+_TRANSFERS: Final = frozenset({"firmwarestatusnotification", "diagnosticsstatusnotification", "logstatusnotification"})
+_TRANSFERS_FAILED: Final = (("DownloadFailed", "download-failed"), ("UploadFailed", "upload-failed"))
+
+
+def result_time(text: str) -> str | None:
+    """Return the `currentTime` of an answer; searched, not parsed."""
+    match = _CURRENT_TIME.search(text)
+    return None if match is None else match.group(1)
+
+
+def notice_of(asker: Side, call: Frame) -> str | None:
+    """Return what is notable of a CALL, None for most. Texts are searched, not parsed: nothing depends on it."""
+    action = plain_action(call.action)
+    if asker is Side.SUPERVISION:
+        return "leg-local-setting" if action in _SETTERS and _LEG_LOCAL.search(call.text) else None
+    if action in _TRANSFERS:
+        return next((what for word, what in _TRANSFERS_FAILED if word in call.text), None)
+    return None
