@@ -7,18 +7,19 @@ export UV_PYTHON_DOWNLOADS := never
 .PHONY: help setup test test-agent-alone docs demo lint types floors bench clean
 
 help:
-	@echo "make demo    compile the example fleet and watch eight stations charge (about 30 s)"
-	@echo "make test    the whole test suite (under 5 minutes)"
-	@echo "make test-agent-alone   the agent's tests where the compiler is not installed"
-	@echo "make lint    ruff, formatting, import floors"
-	@echo "make types   mypy, strict"
-	@echo "make docs    write the generated pages of docs/ anew"
-	@echo "make bench   speed, each figure as a ratio in one run"
-	@echo "make clean   remove everything that make made"
+	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
+	@echo "make test              the whole test suite (under 5 minutes)"
+	@echo "make test-agent-alone  the agent's tests where the compiler is not installed"
+	@echo "make lint              ruff, formatting, import floors"
+	@echo "make types             mypy, strict"
+	@echo "make docs              write the generated parts of docs/ anew"
+	@echo "make bench             speed, each figure as a ratio in one run"
+	@echo "make clean             remove everything that make made"
 
 # One stamp stands for "the environment is what uv.lock says".
 STAMP := .venv/.synced
 setup: $(STAMP)
+	@:
 $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml agent/pyproject.toml simulator/pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Pointsman needs Python 3.11 or newer; there is no $(PYTHON) here. Try: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("Pointsman needs Python 3.11 or newer; %s is %s. Try: make PYTHON=python3.11 ..." % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
