@@ -29,6 +29,11 @@ class AttachmentReader:
         self._certificates: dict[str, tuple[Certificate, ...] | CertificateFault] = {}
         self._badge_lists: dict[str, BadgeList] = {}
 
+    def forget(self) -> None:
+        """Let go of all that was parsed."""
+        self._certificates.clear()
+        self._badge_lists.clear()
+
     def read(self, site: LayeredSite) -> Attachments:
         """Return what the files that `site` names say."""
         problems: list[Problem] = []

@@ -1,6 +1,7 @@
 """Resolved site → the bytes of its bundle file, signed or not. Pure; the caller writes them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pointsman_schema.bundle import Bundle, BundleFormatError, Source, bundle_of, read_payload, write_payload
@@ -38,14 +39,43 @@ def emit(bundle: Bundle, keys: Sequence[Ed25519PrivateKey] = ()) -> bytes:
     return envelope
 
 
-def is_current(envelope: bytes, bundle: Bundle, keys: Iterable[Ed25519PublicKey]) -> bool:
-    """Return whether `envelope` says the same configuration for the same site, with a valid signature of every key."""
+@dataclass(frozen=True, slots=True)
+class OldBundle:
+    """What a file in the place of a bundle says; `is_trusted` where every key has a valid signature on it."""
+
+    site: str | None = None
+    digest: str | None = None
+    sequence: int | None = None
+    is_trusted: bool = False
+
+    def says(self, bundle: Bundle) -> bool:
+        """Return whether it has the configuration of `bundle`, for the same site."""
+        return (self.site, self.digest) == (bundle.site, bundle.config_digest)
+
+    def blocks(self, digest: str, sequence: int) -> bool:
+        """Return whether a controller that knows it refuses the configuration `digest` under `sequence`.
+
+        It takes no lower sequence, and the same one only with the same configuration.
+        """
+        return self.sequence is not None and (self.sequence > sequence or self._contradicts(digest, sequence))
+
+    def _contradicts(self, digest: str, sequence: int) -> bool:
+        return self.sequence == sequence and self.digest != digest
+
+
+def read_old(envelope: bytes, keys: Sequence[Ed25519PublicKey]) -> OldBundle:
+    """Return what `envelope` says; nothing at all where it is no bundle. Without `keys` any bundle is trusted."""
     try:
-        payloads = {open_verified(envelope, [key]) for key in keys} or {open_unverified(envelope)}
-        return all(_is_same(read_payload(payload), bundle) for payload in payloads)
+        bundle = read_payload(open_unverified(envelope))
     except (EnvelopeError, BundleFormatError):
+        return OldBundle()
+    return OldBundle(bundle.site, bundle.config_digest, bundle.sequence, _is_signed(envelope, keys))
+
+
+def _is_signed(envelope: bytes, keys: Sequence[Ed25519PublicKey]) -> bool:
+    try:
+        for key in keys:
+            open_verified(envelope, [key])
+    except EnvelopeError:
         return False
-
-
-def _is_same(old: Bundle, new: Bundle) -> bool:
-    return (old.site, old.config_digest) == (new.site, new.config_digest)
+    return True

@@ -102,6 +102,11 @@ class Judge:
         remote = tuple(remote_stations(site, grouping))
         return Judged(SiteReport(file, tuple(problems), attachments.files, remote), resolved)
 
+    def trim(self) -> None:
+        """Between two sites of a fleet that does not fit into memory: let go of files, if they are many."""
+        if self.tree.trim():
+            self._attachments.forget()
+
     def _fleet(self) -> FleetFile:
         if self.fleet_file is None:
             return FleetFile(None)

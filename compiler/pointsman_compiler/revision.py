@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,28 +23,33 @@ class RevisionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The commit checked out: its hash, and the time of its making in seconds since 1970 (the default sequence)."""
+    """The commit checked out: its hash, and the time of its making in seconds since 1970 (the default sequence).
+
+    `known` are the files below the root in that commit, `changed` those of them that differ on disk.
+    """
 
     revision: str
     committed_s: int
+    known: frozenset[str]
+    changed: frozenset[str]
+
+    def demand_unchanged(self, inputs: Iterable[str]) -> None:
+        """Raise RevisionError when one of `inputs` (relative to the root) is not as it is in the commit."""
+        differing = sorted({file for file in inputs if file in self.changed or file not in self.known})
+        if differing:
+            raise RevisionError(
+                f"{differing[0]}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''} differs from git's "
+                "HEAD, so its commit time would name another state",
+                "commit first, or give --sequence N",
+            )
 
 
-def read_head(root: Path, inputs: Collection[str]) -> Head:
-    """Return the commit that `inputs` (relative to `root`) are of.
-
-    Raises RevisionError outside git, before the first commit, and when an input is not as it is in HEAD.
-    """
+def read_head(root: Path) -> Head:
+    """Return the commit that is checked out round `root`; raises RevisionError outside git and before the first one."""
     committed, revision = _git(root, "log", "-1", "--format=%ct %H", "HEAD").split()
     known = _names(_git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "."))
     changed = _names(_git(root, "diff", "-z", "--name-only", "--relative", "HEAD", "--", "."))
-    differing = sorted(file for file in inputs if file in changed or file not in known)
-    if differing:
-        raise RevisionError(
-            f"{differing[0]}{f' and {len(differing) - 1} more' if len(differing) > 1 else ''} differs from git's HEAD, "
-            "so its commit time would name another state",
-            "commit first, or give --sequence N",
-        )
-    return Head(revision, int(committed))
+    return Head(revision, int(committed), known, changed)
 
 
 def _names(output: str) -> frozenset[str]:

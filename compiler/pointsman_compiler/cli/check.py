@@ -9,7 +9,7 @@ import click
 from pointsman_compiler.cli import options
 from pointsman_compiler.cli.outcome import ANSWER_IS_NO
 from pointsman_compiler.cli.reports import text_report
-from pointsman_compiler.cli.trees import checked
+from pointsman_compiler.cli.trees import open_tree, survey
 
 
 @click.command(epilog="Example: pointsman check sites --strict")
@@ -18,14 +18,16 @@ from pointsman_compiler.cli.trees import checked
 @options.sites
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @options.at
-def check(root: Path, form: str, sites: tuple[str, ...], strict: bool, at: datetime) -> None:
+@options.jobs
+def check(root: Path, form: str, sites: tuple[str, ...], strict: bool, at: datetime, jobs: int | None) -> None:
     """Check every site below ROOT (default: sites)."""
-    tree, result = checked(root, sites, at)
+    opened = open_tree(root, sites)
+    verdict, _ = survey(opened, at, sites, jobs)
     if form == "json":
         from pointsman_compiler.report.json import render_json
 
-        click.echo(render_json(result.problems, len(result.sites)), nl=False)
-    elif result.problems:
-        click.echo(text_report(tree, result, sys.stdout), nl=False)
-    if result.errors or (strict and result.problems):
+        click.echo(render_json(verdict.problems, len(verdict.sites)), nl=False)
+    elif verdict.problems:
+        click.echo(text_report(opened.tree, verdict, sys.stdout), nl=False)
+    if verdict.errors or (strict and verdict.problems):
         sys.exit(ANSWER_IS_NO)

@@ -1,25 +1,26 @@
 """`compile`: sites without errors → bundles in a folder."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from pointsman_compiler.cli import options
-from pointsman_compiler.cli.outcome import Failure, file_failures
+from pointsman_compiler.cli.outcome import Failure, Stale, file_failures
 from pointsman_compiler.cli.reports import text_report
 from pointsman_compiler.cli.signing import private_keys
-from pointsman_compiler.cli.trees import checked
+from pointsman_compiler.cli.trees import OpenTree, open_tree, survey
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from pointsman_schema.bundle import Bundle
+    from pointsman_compiler.press import Made, Order
+    from pointsman_compiler.revision import Head
 
-    from pointsman_compiler.build import CheckResult
-    from pointsman_compiler.sources import SourceTree
+SUFFIX: Final = ".bundle"
+SHOWN_AT_MOST: Final = 20
+"""Sites that one message names; the remedy is the same for all of them."""
 
 
 @click.command("compile", epilog="Example: pointsman compile sites --out out --key release.key")
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 @options.sites
 @options.at
 @click.option("--all", "write_all", is_flag=True, help="Write bundles that say nothing new as well.")
+@click.option("--locked", metavar="FILE", type=click.Path(path_type=Path), help="Write only what this lock says.")
+@click.option("--lock-file", metavar="FILE", type=click.Path(path_type=Path), help="Write each site's digest here.")
+@options.jobs
 def compile_(
     root: Path,
     out: Path,
@@ -40,50 +44,116 @@ def compile_(
     sites: tuple[str, ...],
     at: datetime,
     write_all: bool,
+    locked: Path | None,
+    lock_file: Path | None,
+    jobs: int | None,
 ) -> None:
     """Check the sites below ROOT (default: sites) and write OUT/<site>.bundle.
 
-    A bundle that is there, says the same configuration and has a valid signature is left as it is.
+    A bundle that is there, says the same configuration and has a valid signature is left as it is. Either all bundles
+    are put into place, or none. A lock is one JSON object, site to configDigest; the JSON of a plan will do.
     """
-    tree, result = checked(root, sites, at)
-    if result.problems:
-        click.echo(text_report(tree, result, sys.stderr), nl=False, err=True)
-    if result.errors:
+    from pointsman_compiler.press import Order
+    from pointsman_compiler.writing import Staging
+
+    opened = open_tree(root, sites)
+    expected = _read_lock(locked) if locked is not None else None
+    raw_keys = tuple(key.private_bytes_raw() for key in private_keys(keys))
+    head = _head(opened, at, sites, jobs) if sequence is None else None
+    if head is not None:
+        sequence, revision = head.committed_s, revision or head.revision
+    assert sequence is not None
+    with file_failures(), Staging(out) as staging:
+        chosen = frozenset(sites) if sites else None
+        order = Order(out.resolve(), staging.folder.resolve(), SUFFIX, sequence, revision, raw_keys, chosen, write_all)
+        made = _made(opened, at, sites, jobs, order)
+        _demand_unchanged(head, made)
+        if expected is not None:
+            _demand_locked(expected, made, sites)
+        staging.put_into_place(f"{one.site}{SUFFIX}" for one in made if one.is_staged)
+    _warn_of_steps_back(out, made, sequence)
+    if lock_file is not None:
+        _write_lock(lock_file, made)
+
+
+def _made(
+    opened: OpenTree, at: datetime, sites: Sequence[str], jobs: int | None, order: "Order | None"
+) -> "list[Made]":
+    """The records of the bundles, all laid aside; with an error anywhere there is nothing to put into place."""
+    from pointsman_compiler.emit import BundleTooLarge
+
+    try:
+        verdict, made = survey(opened, at, sites, jobs, order)
+    except BundleTooLarge as error:
+        raise Failure(str(error)) from error
+    if verdict.problems:
+        click.echo(text_report(opened.tree, verdict, sys.stderr), nl=False, err=True)
+    if verdict.errors:
         raise Failure("nothing was written", "mend the errors above, or choose sites without any: --site ID")
-    private = private_keys(keys)
-    if sequence is None:
-        sequence, revision = _from_git(tree, result, revision)
-    with file_failures():
-        out.mkdir(parents=True, exist_ok=True)
-    from pointsman_compiler.emit import make_bundle
-
-    for site in result.resolved:
-        bundle = make_bundle(site, tree, sequence=sequence, revision=revision)
-        _write_bundle(out / f"{site.site}.bundle", bundle, private, write_all)
+    return made
 
 
-def _from_git(tree: "SourceTree", result: "CheckResult", revision: str | None) -> tuple[int, str]:
+def _head(opened: OpenTree, at: datetime, sites: Sequence[str], jobs: int | None) -> "Head":
+    """What git's HEAD is; where git does not say, the problems of the sites are told first: they matter more."""
     from pointsman_compiler.revision import RevisionError, read_head
 
-    inputs = {file for site in result.resolved for file in site.inputs}
     try:
-        head = read_head(tree.root, inputs)
+        return read_head(opened.tree.root)
+    except RevisionError as error:
+        _made(opened, at, sites, jobs, None)
+        raise Failure(str(error), error.help) from error
+
+
+def _demand_unchanged(head: "Head | None", made: "Sequence[Made]") -> None:
+    from pointsman_compiler.revision import RevisionError
+
+    if head is None:
+        return
+    try:
+        head.demand_unchanged(file for one in made for file in one.inputs)
     except RevisionError as error:
         raise Failure(str(error), error.help) from error
-    return head.committed_s, revision or head.revision
 
 
-def _write_bundle(path: Path, bundle: "Bundle", keys: "Sequence[Ed25519PrivateKey]", write_all: bool) -> None:
-    from pointsman_compiler.emit import BundleTooLarge, emit, is_current
+def _read_lock(path: Path) -> dict[str, str]:
+    from pointsman_compiler.lock import LockUnreadable, read_lock
+
+    with file_failures():
+        text = path.read_bytes()
+    try:
+        return read_lock(text)
+    except LockUnreadable as error:
+        raise Failure(f"{path}: {error}", "name a file that `compile --lock-file` or `plan` wrote") from error
+
+
+def _demand_locked(expected: Mapping[str, str], made: "Sequence[Made]", sites: Sequence[str]) -> None:
+    from pointsman_compiler.lock import differences
+
+    wanted = {site: digest for site, digest in expected.items() if not sites or site in sites}
+    found = list(differences(wanted, {one.site: one.digest for one in made}))
+    if found:
+        more = f"\n  and {len(found) - SHOWN_AT_MOST} more" if len(found) > SHOWN_AT_MOST else ""
+        listed = "".join(f"\n  {one}" for one in found[:SHOWN_AT_MOST])
+        raise Stale(f"nothing was written: the lock does not match{listed}{more}", "review the change, then lock anew")
+
+
+def _warn_of_steps_back(out: Path, made: "Sequence[Made]", sequence: int) -> None:
+    """A controller takes no lower sequence, and the same one only with the same configuration (rule of the agent)."""
+    stuck = [one for one in made if one.is_staged and one.old is not None and one.old.blocks(one.digest, sequence)]
+    for one in stuck[:SHOWN_AT_MOST]:
+        click.echo(
+            f"warning: {out / one.site}{SUFFIX} had sequence {one.old.sequence if one.old else 0} and has {sequence} "
+            "now: a controller that knows it refuses this bundle\n"
+            "  help: compile with a higher --sequence, and --all",
+            err=True,
+        )
+    if len(stuck) > SHOWN_AT_MOST:
+        click.echo(f"warning: and {len(stuck) - SHOWN_AT_MOST} more bundles", err=True)
+
+
+def _write_lock(path: Path, made: "Sequence[Made]") -> None:
+    from pointsman_compiler.lock import lock_text
     from pointsman_compiler.writing import replace_file
 
     with file_failures():
-        old = path.read_bytes() if path.exists() and not write_all else None
-    if old is not None and is_current(old, bundle, [key.public_key() for key in keys]):
-        return
-    try:
-        envelope = emit(bundle, keys)
-    except BundleTooLarge as error:
-        raise Failure(str(error)) from error
-    with file_failures():
-        replace_file(path, envelope)
+        replace_file(path, lock_text({one.site: one.digest for one in made}).encode())

@@ -1,30 +1,64 @@
-"""Sites folders as commands name them."""
+"""Sites folders as commands name them, and what runs over all of their sites."""
 
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pointsman_compiler.cli.outcome import source_failures
+from pointsman_compiler.cli.outcome import FileFailure, source_failures
+from pointsman_compiler.cli.progress import with_progress
 from pointsman_compiler.wording import nearest
 
 if TYPE_CHECKING:
-    from pointsman_compiler.build import CheckResult
+    from pointsman_compiler.build import Verdict
+    from pointsman_compiler.press import Made, Order
+    from pointsman_compiler.problems import Problem
     from pointsman_compiler.sources import SourceTree
 
 
-def checked(root: Path, sites: Sequence[str], at: datetime) -> "tuple[SourceTree, CheckResult]":
-    """Return the tree at `root` and what a check of it (or of `sites`) finds."""
-    from pointsman_compiler.build import check as check_tree
+@dataclass(frozen=True, slots=True)
+class OpenTree:
+    """A sites folder: the names of its sites' files, and what is wrong with names in it."""
+
+    tree: "SourceTree"
+    files: tuple[str, ...]
+    names: "tuple[Problem, ...]"
+
+
+def open_tree(root: Path, sites: Sequence[str] = ()) -> OpenTree:
+    """Return the tree at `root`; each of `sites` must be in it."""
     from pointsman_compiler.judging import site_id
     from pointsman_compiler.sources import SourceTree
 
     tree = SourceTree(root)
     with source_failures():
-        known = {site_id(file) for file in tree.site_files()[0]}
+        files, names = tree.site_files()
+    known = {site_id(file) for file in files}
     for site in sites:
         if site not in known:
             raise click.UsageError(f"there is no site {site} below {root}{nearest(site, known)}")
-    return tree, check_tree(tree, at, sites or None)
+    return OpenTree(tree, tuple(files), tuple(names))
+
+
+def survey(
+    opened: OpenTree, at: datetime, sites: Sequence[str], jobs: int | None, order: "Order | None" = None
+) -> "tuple[Verdict, list[Made]]":
+    """Judge every site, fill the order, and return the verdict (over `sites`, if any) with the bundles' records."""
+    from pointsman_compiler.build import conclude
+    from pointsman_compiler.crew import cores, run
+    from pointsman_compiler.judging import Judge
+    from pointsman_compiler.press import Survey
+
+    recipe = Survey(opened.tree.root, at, order)
+    results = run(recipe, opened.files, jobs or cores())
+    try:
+        seen = list(with_progress(results, len(opened.files), "sites"))
+    except BrokenExecutor as error:
+        raise FileFailure("a process of the compiler was killed", "is memory short? Try --jobs 1") from error
+    fleet = Judge(opened.tree, at).fleet
+    verdict = conclude(opened.tree, fleet, opened.names, [one.report for one in seen], sites or None)
+    return verdict, [one.made for one in seen if one.made is not None]
