@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH: Final = 80
+_TITLE_WIDTH: Final = 10
 
 Row = Mapping[str, Any]
 
@@ -24,7 +25,7 @@ def status_text(status: Row, *, colour: bool = False) -> str:
         lines.append(f"desired   {_bundle(bundle['desired'])}")
     failed = bundle["lastFailed"]
     if failed is not None:
-        lines.append(f"refused   {failed['at']}  {failed['code']}: {failed['message']}")
+        lines.append(_titled("refused", f"{failed['at']}  {failed['code']}: {failed['message']}"))
     lines.append(f"stations  {status['stationsConnected']} of {status['stationsTotal']} connected")
     text = "\n".join(lines) + "\n"
     if status["supervisions"]:
@@ -66,11 +67,33 @@ def _bundle(bundle: Row | None) -> str:
 
 
 def _error(error: Row | None) -> str:
-    return "-" if error is None else f"{error['class']}: {error['message']}"
+    return "-" if error is None else _printable(f"{error['class']}: {error['message']}")
+
+
+def _titled(title: str, text: str) -> str:
+    table = Table(box=None, pad_edge=False, padding=0, show_header=False)
+    table.add_column(width=_TITLE_WIDTH)
+    table.add_column(overflow="fold")
+    table.add_row(title, _printable(text))
+    return _render(table, colour=False).rstrip("\n")
+
+
+def _printable(text: str) -> str:
+    """`text` without what a terminal would act on: peers choose the words of a Close frame."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _render(table: Table, *, colour: bool) -> str:
-    console = Console(file=StringIO(), width=WIDTH, force_terminal=colour, no_color=not colour, highlight=False)
+    # No markup and no emoji codes: identities and messages hold brackets and colons of their own.
+    console = Console(
+        file=StringIO(),
+        width=WIDTH,
+        force_terminal=colour,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
     console.print(table)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"

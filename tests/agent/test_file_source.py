@@ -130,6 +130,21 @@ async def test_a_fault_is_told_once_and_again_only_when_it_is_another(tmp_path: 
     assert await look(source) == []
 
 
+async def test_a_fault_that_passes_offers_the_same_file_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    folder.mkdir()
+    (folder / "b").write_bytes(b"one")
+    source = FileSource(folder / "b")
+
+    assert await look(source) == [b"one"]
+    folder.rename(away)
+    folder.write_bytes(b"no folder")
+    assert len(await look(source)) == 1
+    folder.unlink()
+    away.rename(folder)
+    assert await look(source) == [b"one"]
+
+
 async def test_a_fault_that_lasts_is_told_again_when_somebody_asks(tmp_path: Path) -> None:
     source = FileSource(tmp_path)
 

@@ -46,7 +46,8 @@ class FileSource:
                 await self._asked.wait()
 
     async def _tell(self, fault: str, fail: Callable[[str, str], Awaitable[None]]) -> None:
-        """A fault is told once, not at each poll."""
+        """A fault is told once, not at each poll; after it the file is offered again, which lifts what was told."""
+        self._seen = None
         if fault != self._told:
             self._told = fault
             await fail("unreadable", fault)

@@ -36,7 +36,7 @@ class Gate:
         if request.headers.get("host", "") not in self._hosts:
             return _error(421, "the Host header is not this controller's")
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc not in self._hosts:
+        if origin is not None and _authority_of(origin) not in self._hosts:
             return _error(403, "the Origin header is not this controller's")
         if request.url.path in _OPEN_PATHS:
             return None
@@ -78,6 +78,13 @@ def admin_app(
         ],
         middleware=[Middleware(Gate, token=token, hosts=hosts)],
     )
+
+
+def _authority_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # a bracket that does not close
+        return ""
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
