@@ -2,6 +2,7 @@
 
 import ssl
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -44,12 +45,16 @@ def listener_context(listener: Listener, secrets: SecretValues) -> ssl.SSLContex
 
     Raises as `supervision_context`.
     """
-    if listener.certificate is None or listener.security_profile < 2:
+    if listener.security_profile < 2:
         return None
+    if listener.certificate is None:
+        raise TlsMaterialError(f"a listener of security profile {listener.security_profile} without a certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if listener.legacy_ciphers:
         context.set_ciphers(_LEGACY_CIPHERS)
-    context.minimum_version = _VERSIONS[listener.minimum_tls]
+    with warnings.catch_warnings():  # the site allows old versions by name; Python warns of them at each use
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = _VERSIONS[listener.minimum_tls]
     _load_pair(context, listener.certificate, secrets)
     if listener.security_profile == 3:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -59,9 +64,12 @@ def listener_context(listener: Listener, secrets: SecretValues) -> ssl.SSLContex
 
 def _load_roots(context: ssl.SSLContext, roots: list[str]) -> None:
     try:
+        # As bytes it would be DER; text must be ASCII, and may be anything but empty.
         context.load_verify_locations(cadata="\n".join(roots))
     except ssl.SSLError as error:
         raise TlsMaterialError(f"trust roots: {error.reason}") from error
+    except (TypeError, ValueError) as error:
+        raise TlsMaterialError(f"trust roots: {error}") from error
 
 
 def _load_pair(context: ssl.SSLContext, pair: KeyPair, secrets: SecretValues) -> None:
@@ -69,15 +77,15 @@ def _load_pair(context: ssl.SSLContext, pair: KeyPair, secrets: SecretValues) ->
     key = secrets.get(pair.key)
     if key is None:
         raise SecretMissing(pair.key, f"secret {pair.key!r} is missing")
-    with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
-        chain_file, key_file = Path(folder, "chain.pem"), Path(folder, "key.pem")
-        chain_file.write_text(pair.chain)
-        key_file.touch(mode=0o600)
-        key_file.write_bytes(key + b"\n")
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
+            chain_file, key_file = Path(folder, "chain.pem"), Path(folder, "key.pem")
+            chain_file.write_text(pair.chain, encoding="utf-8")
+            key_file.touch(mode=0o600)
+            key_file.write_bytes(key + b"\n")
             context.load_cert_chain(chain_file, key_file, password=_no_passphrase)
-        except (ssl.SSLError, ValueError) as error:
-            raise TlsMaterialError(f"certificate and the key of secret {pair.key!r} do not load: {error}") from error
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError, as is a temporary folder that is full
+        raise TlsMaterialError(f"certificate and the key of secret {pair.key!r} do not load: {error}") from error
 
 
 def _no_passphrase() -> str:
