@@ -1,73 +1,79 @@
-"""Documents against the JSON Schemas (with `shape_findings` the only jsonschema).
+"""Documents against the JSON Schemas.
 
 jsonschema-rs decides, where it is installed: most documents are right, and it is two hundred times faster. jsonschema
-explains. Two things no schema can say are demanded here: a whole number has no fraction in its writing either (30.0 is
-an `integer` to JSON Schema), and no text holds a control character (`$` of a Python pattern admits a line break).
+explains (`shape_breaches`), and is imported only for that; where jsonschema-rs is missing it decides as well. Two
+things no schema can say are demanded here: a whole number has no fraction in its writing either (30.0 is an `integer`
+to JSON Schema), and no text holds a control character (`$` of a Python pattern admits a line break).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
-from importlib.util import find_spec
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import jsonschema
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
 from pointsman_schema.schemas import load_schema
 
 from pointsman_compiler.document import Document, Path
 from pointsman_compiler.problems import Problem, sort_problems
-from pointsman_compiler.shape_findings import Breach, Finding, findings_of, prune
-
-HAS_FAST_VALIDATOR: Final = find_spec("jsonschema_rs") is not None
-"""It has no wheel on some machines; there jsonschema decides as well."""
+from pointsman_compiler.shape_findings import Finding, findings_of, prune
 
 Kind = Literal["site", "fleet"]
 
 
 def find_shape_problems(document: Document, kind: Kind) -> list[Problem]:
     """Return where `document` is not of the shape of `kind`, sorted: one problem for each mistake, codes PM2xx."""
-    has_float, found = _survey(document.data)
-    if found or has_float or not is_of_shape(document.data, kind):
-        breaches = _breaches(document.data, kind)
-        found = prune([*found, *(finding for breach in breaches for finding in findings_of(breach))])
-    return sort_problems(_problem(document, finding) for finding in found)
+    is_plain = _is_plain(document.data)
+    if is_plain and is_of_shape(document.data, kind):
+        return []
+    from pointsman_compiler.shape_breaches import breaches_of
+
+    found = [] if is_plain else [_control_finding(path) for path, text in _texts(document.data) if _has_control(text)]
+    found += (finding for breach in breaches_of(kind, document.data) for finding in findings_of(breach))
+    return sort_problems(_problem(document, finding) for finding in prune(found))
 
 
 def is_of_shape(data: Any, kind: Kind) -> bool:
-    """Return whether the schema of `kind` admits `data`, in the judgement of the fastest validator at hand."""
-    if HAS_FAST_VALIDATOR:
-        return _fast_validator(kind)(data)
-    return _explainer(kind).is_valid(data)
+    """Return whether the schema of `kind` admits `data`, in the judgement of the fastest validator at hand.
+
+    To jsonschema-rs 30.0 is a whole number; data that holds no float is judged alike by both.
+    """
+    return _validator(kind)(data)
+
+
+@cache
+def _validator(kind: Kind) -> Callable[[Any], bool]:
+    try:
+        import jsonschema_rs  # late: it has no wheel on some machines
+    except ImportError:
+        from pointsman_compiler.shape_breaches import validator_of
+
+        return validator_of(kind).is_valid
+    return jsonschema_rs.Draft202012Validator(load_schema(kind)).is_valid
 
 
 def _problem(document: Document, finding: Finding) -> Problem:
     return document.problem(finding.code, finding.message, finding.help, finding.path, part=finding.part)
 
 
-def _breaches(data: Any, kind: Kind) -> Iterator[Breach]:
-    for error in _explainer(kind).iter_errors(data):
-        schema = error.schema if isinstance(error.schema, Mapping) else {}
-        is_name = "propertyNames" in error.schema_path
-        yield Breach(
-            str(error.validator), error.validator_value, schema, error.instance, tuple(error.absolute_path), is_name
-        )
+def _is_plain(data: Any) -> bool:
+    """Whether the schema alone can judge `data`: it holds no float, and no text or key with a control character."""
+    waiting = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if not value.isprintable() and _has_control(value):
+                return False
+        elif isinstance(value, dict):
+            waiting += value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, float):
+            return False
+    return True
 
 
-def _survey(data: Any) -> tuple[bool, list[Finding]]:
-    """Return whether a float is in `data`, and the texts with control characters."""
-    has_float = False
-    found: list[Finding] = []
-    for path, value in _leaves(data):
-        if isinstance(value, float):
-            has_float = True
-        elif isinstance(value, str) and not value.isprintable() and _control_in(value):
-            found.append(_control_finding(path))
-    return has_float, found
-
-
-def _leaves(data: Any) -> Iterator[tuple[Path, Any]]:
-    """Yield keys and scalars with their paths, without recursion."""
+def _texts(data: Any) -> Iterator[tuple[Path, str]]:
+    """Yield texts and keys with their paths, without recursion."""
     waiting: list[tuple[Path, Any]] = [((), data)]
     while waiting:
         path, value = waiting.pop()
@@ -76,33 +82,14 @@ def _leaves(data: Any) -> Iterator[tuple[Path, Any]]:
             waiting += (((*path, key), item) for key, item in value.items())
         elif isinstance(value, list):
             waiting += (((*path, position), item) for position, item in enumerate(value))
-        else:
+        elif isinstance(value, str):
             yield path, value
 
 
-def _control_in(text: str) -> bool:
+def _has_control(text: str) -> bool:
     return any(ord(character) < 32 or ord(character) == 127 for character in text)
 
 
 def _control_finding(path: Path) -> Finding:
     help = "write the text in one line; for a long one use >- and indented lines"
     return Finding(0, "PM211", path, "value", "a line break or a tab stands in this text", help)
-
-
-@cache
-def _fast_validator(kind: Kind) -> Callable[[Any], bool]:
-    import jsonschema_rs  # late: it may be missing
-
-    return jsonschema_rs.Draft202012Validator(load_schema(kind)).is_valid
-
-
-@cache
-def _explainer(kind: Kind) -> Validator:
-    draft = jsonschema.Draft202012Validator
-    whole = draft.TYPE_CHECKER.redefine("integer", _is_whole)
-    strict: type[Validator] = extend(draft, type_checker=whole)  # type: ignore[no-untyped-call]  # the stubs have no types
-    return strict(load_schema(kind))
-
-
-def _is_whole(_: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -3,16 +3,12 @@
 import json
 from typing import Any
 
-import jsonschema_rs
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman_compiler import shape
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.problems import Problem
 from pointsman_compiler.shape import Kind, find_shape_problems
-from pointsman_schema.schemas import load_schema
 
 SITE = """\
 version: 1
@@ -215,40 +211,6 @@ def test_problems_are_sorted_and_the_same_for_every_order_of_keys() -> None:
 
     assert [problem.place for problem in found] == sorted(problem.place for problem in found)
     assert len(found) == len({(problem.path, problem.code) for problem in found})
-
-
-def test_jsonschema_decides_where_the_fast_validator_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shape, "HAS_FAST_VALIDATOR", False)
-
-    assert problems_of(SITE) == []
-    assert only_problem(with_url_and("pingInterval: 61")).code == "PM205"
-
-
-@given(st.data())
-def test_both_validators_decide_alike_and_every_refusal_is_explained(data: st.DataObject) -> None:
-    """A differential test: the fast validator, the strict one, and the list of problems agree."""
-    site: dict[str, Any] = yaml.safe_load(SITE)
-    target: Any = site
-    for step in data.draw(st.sampled_from([(), ("supervisions", "acme"), ("groups", "staff"), ("stations", "A")])):
-        target = target[step]
-    schema = load_schema("site")["$defs"]
-    names = [
-        *schema["multipleSite"]["properties"],
-        *schema["supervision"]["properties"],
-        "operator",
-        "password",
-        "typo",
-    ]
-    value = st.sampled_from(
-        [None, True, 0, 1, 30, 61, "", "any", "local", "x y", "wss://a", [], ["A"], {}, {"secret": "a"}]
-    )
-    target[data.draw(st.sampled_from(names))] = data.draw(value)
-
-    found = problems_of(yaml.safe_dump(site))
-
-    fast = jsonschema_rs.validator_for(load_schema("site")).is_valid(site)
-    assert fast == shape._explainer("site").is_valid(site)
-    assert fast == (found == [])
 
 
 JSON = st.recursive(
