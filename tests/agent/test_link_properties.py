@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman_agent.ocpp.events import (
     Close,
@@ -84,8 +84,8 @@ link_settings = st.builds(
 class Run:
     """A link and all that went in and came out."""
 
-    def __init__(self, settings: LinkSettings, start: float) -> None:
-        self.link = Link(settings)
+    def __init__(self, configured: LinkSettings, start: float) -> None:
+        self.link = Link(configured)
         self.now = start
         self.received: list[Received] = []
         self.commands: list[Command] = []
@@ -128,8 +128,8 @@ class Run:
         return [event.text for event in self.received if event.side is side]
 
 
-def last_of(settings: LinkSettings, start: float, script: list[Happening]) -> Run:
-    run = Run(settings, start)
+def last_of(configured: LinkSettings, start: float, script: list[Happening]) -> Run:
+    run = Run(configured, start)
     for happening in script:
         run.happen(happening)
     return run
@@ -167,6 +167,7 @@ def of_kind(texts_: list[str], *kinds: int) -> list[str]:
     return [text for text in texts_ if kind_of(text) in kinds]
 
 
+half = settings(max_examples=75)  # each script is long
 starts = st.sampled_from([0.0, 0.3, 1e6 + 0.3, 2.0**31 + 0.1])
 scripts: st.SearchStrategy[list[Happening]] = st.lists(
     happenings(),
@@ -175,31 +176,34 @@ scripts: st.SearchStrategy[list[Happening]] = st.lists(
 )
 
 
+@half
 @given(link_settings, starts, scripts)
 def test_r11_and_r19_nothing_is_sent_that_the_other_side_did_not_say_but_the_answers_to_held_calls(
-    settings: LinkSettings, start: float, script: list[Happening]
+    configured: LinkSettings, start: float, script: list[Happening]
 ) -> None:
-    run = last_of(settings, start, script)
+    run = last_of(configured, start, script)
     own = Counter({call_result(call_id, {}): times for call_id, times in run.stored.items()})
 
     assert Counter(run.sent(Side.SUPERVISION)) <= Counter(run.heard(Side.STATION))
     assert Counter(run.sent(Side.STATION)) - Counter(run.heard(Side.SUPERVISION)) <= own
 
 
+@half
 @given(link_settings, starts, scripts)
 def test_r10_calls_of_a_direction_are_never_reordered(
-    settings: LinkSettings, start: float, script: list[Happening]
+    configured: LinkSettings, start: float, script: list[Happening]
 ) -> None:
-    run = last_of(settings, start, script)
+    run = last_of(configured, start, script)
 
     for side in Side:
         calls = of_kind(run.sent(side), MessageType.CALL)
         assert is_subsequence(calls, of_kind(run.heard(side.other), MessageType.CALL))
 
 
+@half
 @given(link_settings, starts, scripts)
-def test_r13_no_call_is_answered_twice(settings: LinkSettings, start: float, script: list[Happening]) -> None:
-    run = last_of(settings, start, script)
+def test_r13_no_call_is_answered_twice(configured: LinkSettings, start: float, script: list[Happening]) -> None:
+    run = last_of(configured, start, script)
 
     for side in Side:
         asked = [parse(text).id for text in of_kind(run.sent(side.other), MessageType.CALL)]
@@ -208,11 +212,12 @@ def test_r13_no_call_is_answered_twice(settings: LinkSettings, start: float, scr
         assert Counter(parse(text).id for text in answers) <= Counter(asked + held)
 
 
+@half
 @given(link_settings, starts, scripts)
 def test_r12_one_call_a_direction_is_open_at_most_and_queues_are_bounded(
-    settings: LinkSettings, start: float, script: list[Happening]
+    configured: LinkSettings, start: float, script: list[Happening]
 ) -> None:
-    run = Run(settings, start)
+    run = Run(configured, start)
     for happening in script:
         run.happen(happening)
         assert run.link.queue <= 2 * MOST_WAITING
@@ -221,10 +226,11 @@ def test_r12_one_call_a_direction_is_open_at_most_and_queues_are_bounded(
         assert most_open(run, side) <= 1
 
 
+@half
 @given(link_settings, starts, scripts)
-def test_every_message_ends_in_one_place(settings: LinkSettings, start: float, script: list[Happening]) -> None:
+def test_every_message_ends_in_one_place(configured: LinkSettings, start: float, script: list[Happening]) -> None:
     """Sent, dropped, kept, or still waiting: never lost, never two of them, while the link lives."""
-    run = last_of(settings, start, script)
+    run = last_of(configured, start, script)
     sent = sum(1 for each in run.commands if isinstance(each, Send)) - _own_answers(run)
     kept = sum(1 for each in run.commands if isinstance(each, Keep))
     # "unanswered" was sent before, "undecided" kept before.
@@ -234,11 +240,12 @@ def test_every_message_ends_in_one_place(settings: LinkSettings, start: float, s
         assert sent + dropped + kept + run.link.queue == len(run.received)
 
 
+@half
 @given(link_settings, starts, scripts, endings, scripts)
 def test_r26_nothing_follows_the_end(
-    settings: LinkSettings, start: float, before: list[Happening], ending: Event, after: list[Happening]
+    configured: LinkSettings, start: float, before: list[Happening], ending: Event, after: list[Happening]
 ) -> None:
-    run = last_of(settings, start, before)
+    run = last_of(configured, start, before)
     was_over = run.link.is_over
 
     commands = run.happen(ending)
