@@ -149,10 +149,7 @@ class _Writer:
         return {"chain": chain, "key": self.site.at((*path, "key", "secret"))}
 
     def _uplink_password(self, path: Path) -> dict[str, Any] | None:
-        written = self._take(path, path, None)
-        if not isinstance(written, Mapping):
-            return None
-        return {"secret": _secret(written), "format": written.get("format", "text")}
+        return self._password(path, path)
 
     def _proxy(self, path: Path) -> dict[str, Any] | None:
         if self._take(path, path, None) is None:
@@ -196,10 +193,20 @@ class _Writer:
 
     def _station_password(self, path: Path, station: str) -> dict[str, Any] | None:
         source = path if self.site.at(path) is not None else ("stationPassword",)
-        written = self._take(path, source, None)
+        values = self._password(path, source)
+        if values is not None:
+            values["secret"] = values["secret"].replace(STATION, station)
+        return values
+
+    def _password(self, to: Path, path: Path) -> dict[str, Any] | None:
+        written = self._take(to, path, None)
         if not isinstance(written, Mapping):
             return None
-        return {"secret": _secret(written).replace(STATION, station), "format": written.get("format", "text")}
+        key = "secret" if "secret" in written else "secretPerStation"
+        if not isinstance(secret := written.get(key), str):
+            raise ModelError("a password names no secret")
+        self.written[(*to, "secret")] = (*path, key)
+        return {"secret": secret, "format": self._take((*to, "format"), (*path, "format"), "text")}
 
     def _badges(self) -> dict[str, Any]:
         badges: dict[str, Any] = {}
@@ -247,10 +254,3 @@ class _Absent:
 
 
 _ABSENT: Final = _Absent()
-
-
-def _secret(reference: Mapping[str, Any]) -> str:
-    name = reference.get("secret") or reference.get("secretPerStation")
-    if not isinstance(name, str):
-        raise ModelError("a password names no secret")
-    return name

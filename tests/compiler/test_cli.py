@@ -15,7 +15,7 @@ from support.trees import UNIQUE, lay_out
 
 SITES = Path(__file__).parents[2] / "sites"
 TWO = UNIQUE.replace("site: one", "site: two").replace("CP-1", "CP-2")
-COMMANDS = ["check", "compile", "show", "verify", "sign", "keygen", "schema"]
+COMMANDS = ["check", "compile", "explain", "init", "show", "verify", "sign", "keygen", "schema"]
 EXPIRED = Path(__file__).parent / "cases" / "certificate-expired" / "sites"
 
 GIT_IDENTITY = {

@@ -9,6 +9,8 @@ import click
 from pointsman_compiler.cli.bundles import show, verify
 from pointsman_compiler.cli.check import check
 from pointsman_compiler.cli.compile import compile_
+from pointsman_compiler.cli.explain import explain
+from pointsman_compiler.cli.init import init
 from pointsman_compiler.cli.outcome import EXIT_CODES
 from pointsman_compiler.cli.schemas import schema
 from pointsman_compiler.cli.signing import keygen, sign
@@ -31,5 +33,5 @@ def main() -> None:
     """
 
 
-for _command in (check, compile_, show, verify, sign, keygen, schema):
+for _command in (init, check, compile_, explain, show, verify, sign, keygen, schema):
     main.add_command(_command)
