@@ -1,9 +1,10 @@
 """Stations and their supervision in one process of its own: as much load as a relay can take, from prebuilt frames.
 
-    python -m benchmarks.load_generator --relay PORT --supervision PORT --pid RELAY --stations N --seconds S
+    python -m benchmarks.load_generator --relay PORT --supervision FD --pid RELAY --stations N --seconds S
 
 Each station has one request open, as OCPP wants it, and sends the next when the answer is there. Prints one JSON line:
-messages that passed the relay (both directions) and the CPU time that the relay's process used meanwhile.
+messages that passed the relay (both directions) and the CPU time that the relay's process used meanwhile. The
+supervision's listening socket is inherited: it stays open between rounds, for a relay may look whether it is there.
 Written on epoll: it needs a tenth of what the relays need, so a relay on the other core is the bottleneck.
 """
 
@@ -53,14 +54,18 @@ ANSWER_PARTS: Final = _split(frame((ANSWER % _NO_ID).encode(), is_masked=False))
 class Load:
     """All sockets, one epoll, and what was counted."""
 
-    def __init__(self, supervision_port: int) -> None:
+    def __init__(self, listener: socket.socket) -> None:
         self.epoll = select.epoll()
         self.handlers: dict[int, Handler] = {}
         self.messages = 0
         self.ready = 0
-        listener = socket.create_server(("127.0.0.1", supervision_port), backlog=1024)
         listener.setblocking(False)
         self.watch(listener, lambda: self._accept(listener))
+
+    def forget(self, sock: socket.socket) -> None:
+        """Close `sock`; it is heard no more."""
+        self.epoll.unregister(sock.fileno())
+        sock.close()
 
     def watch(self, sock: socket.socket, handler: Handler) -> None:
         """Call `handler` whenever `sock` can be read."""
@@ -88,8 +93,12 @@ class Supervision:
         self._unread = b""
 
     def handshake(self) -> None:
-        """Read the opening request; answer it when it is whole."""
-        self._unread += _received(self._sock)
+        """Read the opening request; answer it when it is whole. Who only looks whether we are there may go again."""
+        data = self._sock.recv(65536)
+        if not data:
+            self._load.forget(self._sock)
+            return
+        self._unread += data
         if b"\r\n\r\n" not in self._unread:
             return
         headers = dict(line.split(b": ", 1) for line in self._unread.split(b"\r\n")[1:-2])
@@ -195,7 +204,7 @@ def main() -> None:
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     given = parser.parse_args()
-    load = Load(given.supervision)
+    load = Load(socket.socket(fileno=given.supervision))
     stations = [Station(load, given.relay, number) for number in range(given.stations)]
     load.run_until(time.perf_counter() + READY_WITHIN_S, lambda: load.ready == len(stations))
     if load.ready < len(stations):

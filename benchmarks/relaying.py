@@ -36,19 +36,19 @@ stations: {{{stations}}}
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A running relay: its process, where stations come to, where it expects the supervision."""
+    """A running relay: its process, where stations come to, and the socket on which it finds its supervision."""
 
     pid: int
     port: int
-    supervision_port: int
+    supervision: socket.socket
 
 
 def measure(folder: Path) -> Figure:
     """Return the figure; `folder` is empty and ours for the time."""
     with ExitStack() as stack:
-        agent = stack.enter_context(_agent(folder))
+        ours = stack.enter_context(agent(folder))
         bare = stack.enter_context(yardstick())
-        rounds = [Round(_cpu_us(agent), _cpu_us(bare)) for _ in range(ROUNDS)]
+        rounds = [Round(_cpu_us(ours), _cpu_us(bare)) for _ in range(ROUNDS)]
     name = f"relay, CPU a message, {STATIONS} stations"
     return Figure(name, "µs", "a bare relay on trio-websocket", rounds)
 
@@ -57,7 +57,7 @@ def _cpu_us(relay: Relay) -> float:
     """Load a relay for one round and return its CPU time a message in µs."""
     arguments = {
         "--relay": relay.port,
-        "--supervision": relay.supervision_port,
+        "--supervision": relay.supervision.fileno(),
         "--pid": relay.pid,
         "--stations": STATIONS,
         "--seconds": SECONDS,
@@ -74,6 +74,7 @@ def _cpu_us(relay: Relay) -> float:
         text=True,
         timeout=ROUND_WITHIN_S,
         check=False,
+        pass_fds=[relay.supervision.fileno()],
     )
     if done.returncode:
         raise SystemExit(f"the load generator failed: {done.stderr}")
@@ -82,13 +83,13 @@ def _cpu_us(relay: Relay) -> float:
 
 
 @contextmanager
-def _agent(folder: Path) -> Iterator[Relay]:
-    """The real agent on a bundle that the real compiler made."""
-    port, supervision_port = free_port(), free_port()
+def agent(folder: Path) -> Iterator[Relay]:
+    """Run the real agent, on a bundle that the real compiler made, until the block ends."""
+    port, supervision = free_port(), listening()
     stations = ", ".join(f"CP-{number:04}: {{pingInterval: 0}}" for number in range(STATIONS))
     sites = folder / "sites"
     sites.mkdir()
-    site = _SITE.format(supervision=supervision_port, listener=port, stations=stations)
+    site = _SITE.format(supervision=_port(supervision), listener=port, stations=stations)
     (sites / "benchmark.yaml").write_text(site)
     bin_folder = Path(sys.executable).parent
     compiler = str(bin_folder / "pointsman")
@@ -96,17 +97,27 @@ def _agent(folder: Path) -> Iterator[Relay]:
     command = [str(bin_folder / "pointsman-agent"), "run", "--bundle", str(folder / "benchmark.bundle")]
     command += ["--site", "benchmark", "--allow-unsigned", "--state", str(folder / "state")]
     command += ["--admin", "127.0.0.1:0", "--log-level", "error"]
-    with _running(command, port) as pid:
-        yield Relay(pid, port, supervision_port)
+    with supervision, _running(command, port) as pid:
+        yield Relay(pid, port, supervision)
 
 
 @contextmanager
 def yardstick() -> Iterator[Relay]:
     """Run the least relay until the block ends."""
-    port, supervision_port = free_port(), free_port()
+    port, supervision = free_port(), listening()
     module = "benchmarks.yardsticks.bare_trio_websocket"
-    with _running([sys.executable, "-m", module, str(port), str(supervision_port)], port) as pid:
-        yield Relay(pid, port, supervision_port)
+    with supervision, _running([sys.executable, "-m", module, str(port), str(_port(supervision))], port) as pid:
+        yield Relay(pid, port, supervision)
+
+
+def listening() -> socket.socket:
+    """Return a listening socket for a supervision, on a free port of loopback."""
+    return socket.create_server(("127.0.0.1", 0), backlog=1024)
+
+
+def _port(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port
 
 
 @contextmanager
