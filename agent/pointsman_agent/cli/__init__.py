@@ -1,0 +1,21 @@
+"""`pointsman-agent`: the command line of the site controller. It alone prints, and reads arguments and environment.
+
+One module a group of commands. Heavy modules are imported inside the commands that need them, so that `--help` and
+shell completion stay quick.
+"""
+
+import click
+
+from pointsman_agent.cli.reload import reload
+from pointsman_agent.cli.run import run
+from pointsman_agent.cli.status import stations, status
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(package_name="pointsman-agent", prog_name="pointsman-agent")
+def main() -> None:
+    """Route every charging station of a site to its operator, or serve it."""
+
+
+for _command in (run, status, stations, reload):
+    main.add_command(_command)

@@ -1,0 +1,36 @@
+"""How a command ends: what it prints, and its exit code."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import click
+
+EXIT_NO: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREACHABLE: Final = 4
+EXIT_FAILED: Final = 6
+
+
+def show(found: object, as_json: bool, table: Callable[[], str]) -> None:
+    """Print an object of the API, or its table."""
+    click.echo(json.dumps(found, indent=2) if as_json else table(), nl=as_json)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """End with `message` on standard error."""
+    click.echo(f"pointsman-agent: {message}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def asking_agent() -> Iterator[None]:
+    """End with exit code 4 when the running agent cannot be asked in the block."""
+    from pointsman_agent.client import AgentUnreachable
+
+    try:
+        yield
+    except AgentUnreachable as error:
+        fail(str(error), EXIT_UNREACHABLE)

@@ -1,0 +1,19 @@
+"""`pointsman-agent reload`: let the running agent read its bundle."""
+
+from pathlib import Path
+
+import click
+
+from pointsman_agent.cli.options import admin_url_option, state_option
+from pointsman_agent.cli.outcome import asking_agent
+
+
+@click.command(epilog="Example: pointsman-agent reload --state /var/lib/pointsman")
+@state_option
+@admin_url_option
+def reload(state: Path, url: str | None) -> None:
+    """Let the agent read its bundle at once."""
+    from pointsman_agent.client import ask_reload, find_access
+
+    with asking_agent():
+        ask_reload(find_access(state, url))

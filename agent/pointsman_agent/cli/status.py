@@ -1,0 +1,42 @@
+"""`pointsman-agent status` and `stations`: what the running agent says of itself."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pointsman_agent.cli.options import admin_url_option, json_option, state_option
+from pointsman_agent.cli.outcome import EXIT_NO, asking_agent, show
+
+
+@click.command(epilog="Example: pointsman-agent status --state /var/lib/pointsman --json")
+@state_option
+@admin_url_option
+@json_option
+def status(state: Path, url: str | None, as_json: bool) -> None:
+    """Show what the agent does; exit 0 when all is well, 1 when not."""
+    from pointsman_agent.tables import status_text
+
+    found = _get_status(state, url)
+    show(found, as_json, lambda: status_text(found, colour=sys.stdout.isatty()))
+    sys.exit(0 if found["state"] == "running" else EXIT_NO)
+
+
+@click.command(epilog="Example: pointsman-agent stations --state /var/lib/pointsman")
+@state_option
+@admin_url_option
+@json_option
+def stations(state: Path, url: str | None, as_json: bool) -> None:
+    """List the stations: operator, link, protocol, last error."""
+    from pointsman_agent.tables import stations_text
+
+    found = _get_status(state, url)["stations"]
+    show(found, as_json, lambda: stations_text(found, colour=sys.stdout.isatty()))
+
+
+def _get_status(state: Path, url: str | None) -> dict[str, Any]:
+    from pointsman_agent.client import find_access, get_status
+
+    with asking_agent():
+        return get_status(find_access(state, url))
