@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from benchmarks.load_generator import frame
 from benchmarks.machine import cpu_seconds, free_port
 from benchmarks.messages import CALLS, ID_AT, ID_LENGTH, call_text
