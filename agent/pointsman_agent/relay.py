@@ -31,7 +31,7 @@ from pointsman_agent.ocpp.events import (
 from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link
-from pointsman_agent.outbox import Outbox
+from pointsman_agent.outbox import Outbox, OutputBudget
 from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, keep_alive, note_end
@@ -63,6 +63,7 @@ class Relay:
         status: Status,
         uplinks: Uplinks,
         store_key: Callable[[bytes], Awaitable[None]],
+        budget: OutputBudget,
     ) -> None:
         assert route.supervision is not None
         assert route.supervision_name is not None
@@ -71,7 +72,7 @@ class Relay:
         self._supervision = route.supervision
         self._supervision_name = route.supervision_name
         self._wires = {Side.STATION: station, Side.SUPERVISION: supervision}
-        self._outboxes = {side: Outbox(wire) for side, wire in self._wires.items()}
+        self._outboxes = {side: Outbox(wire, budget) for side, wire in self._wires.items()}
         self._journal = journal
         self._status = status
         self._uplinks = uplinks
@@ -83,6 +84,13 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until either side or the session ends; both wires are closed then."""
+        try:
+            await self._run()
+        finally:
+            for outbox in self._outboxes.values():
+                outbox.release()
+
+    async def _run(self) -> None:
         async with trio.open_nursery() as peers:
             self._start_senders_of_events(peers)
             async with trio.open_nursery() as writers:

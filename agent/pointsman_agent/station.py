@@ -2,24 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 import trio
 
+from pointsman_agent.doorkeeper import Doorkeeper
 from pointsman_agent.entries import SecurityEvent
 from pointsman_agent.handshake import Admitted, Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.local import LocalOperator
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ocpp.intercepts import LinkSettings
+from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireLost
 from pointsman_agent.relay import Relay
 from pointsman_agent.routing import Route, uplink_target
-from pointsman_agent.session import Session, Sessions
+from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
-from pointsman_agent.streams import AnyStream, DialError, OwnedStream, accept_tls, certificate_name, detect_silence
+from pointsman_agent.streams import (
+    AnyStream,
+    DialError,
+    OwnedStream,
+    accept_tls,
+    certificate_name,
+    detect_silence,
+    peer_address,
+)
 from pointsman_agent.upgrade import HandshakeFailed, StationRequest, read_request
 from pointsman_agent.uplink import UplinkRefused, Uplinks
 from pointsman_agent.wire import server_wire
@@ -27,6 +37,7 @@ from pointsman_agent.wire import server_wire
 HANDSHAKE_WITHIN_S: Final = 10.0  # TLS and the opening request of a station; ours to choose
 SILENT_TCP_S: Final = 120.0  # data towards a station that stays unacknowledged so long ends its link
 _PROTOCOL_ERROR: Final = 1002
+_CHALLENGE: Final = [(b"WWW-Authenticate", b'Basic realm="OCPP"')]
 _GOING_AWAY: Final = 1001
 
 log = structlog.get_logger()
@@ -42,6 +53,8 @@ class House:
     sessions: Sessions
     uplinks: Uplinks
     clock: Clock
+    doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
+    budget: OutputBudget = field(default_factory=OutputBudget)
 
 
 async def serve_connection(
@@ -76,6 +89,7 @@ class _Connection:
         self._stream = stream
         self._shaken = shaken
         self._owned: OwnedStream | None = None
+        self._address = peer_address(stream)
 
     async def serve(self, nursery: trio.Nursery) -> None:
         """Serve to the end; tasks of both wires live in `nursery`."""
@@ -92,8 +106,23 @@ class _Connection:
             case Refused() as refused:
                 await self._refuse(request, refused)
             case Admitted() as admitted:
-                async with self._house.sessions.claim(admitted.route.identity) as session:
-                    await self._serve_admitted(nursery, in_force, request, admitted, session)
+                await self._claim(nursery, in_force, request, admitted)
+
+    async def _claim(
+        self, nursery: trio.Nursery, in_force: InForce, request: StationRequest, admitted: Admitted
+    ) -> None:
+        identity, protocols = admitted.route.identity, tuple(admitted.protocols)
+        try:
+            claim = self._house.sessions.claim(identity, protocols=protocols, address=self._address)
+            async with claim as session:
+                if session.is_clone:
+                    log.warning("cloned identity", station=identity, address=self._address)
+                    await self._keep_security_event(identity, "ClonedIdentity", f"replaced from {self._address}")
+                await self._serve_admitted(nursery, in_force, request, admitted, session)
+        except ClonedIdentity as error:
+            status = self._house.status
+            status.station(identity).last_error = status.error("replaced", str(error))
+            await request.refuse(503, [(b"Retry-After", b"60")])
 
     async def finish(self) -> None:
         """Close the connection, drained."""
@@ -108,20 +137,27 @@ class _Connection:
         return await read_request(nursery, self._owned), certificate_name(secured)
 
     async def _refuse(self, request: StationRequest, refused: Refused) -> None:
-        """Answer an unknown or unauthenticated station (rule 2); the latter stands in the security log."""
-        fields = {"listener": self._listener_name, "station": refused.identity, "status": refused.status}
-        log.warning("station refused", **fields, why=refused.why)
-        headers = [(b"WWW-Authenticate", b'Basic realm="OCPP"')] if refused.status == 401 else []
-        await request.refuse(refused.status, headers)
-        if refused.status != 401 or refused.identity is None:
-            return
-        status = self._house.status
-        status.station(refused.identity).last_error = status.error(refused.error, refused.why)
-        at = rfc3339(self._house.clock.now())
+        """Answer an unknown or unauthenticated station (rule 2): later and later to an address that goes on failing."""
+        doorkeeper = self._house.doorkeeper
+        delay = doorkeeper.delay(self._address, trio.current_time())
+        silent = doorkeeper.is_told(self._address, trio.current_time())
+        if silent is not None:
+            fields = {"listener": self._listener_name, "station": refused.identity, "status": refused.status}
+            log.warning("station refused", **fields, why=refused.why, address=self._address, silent=silent)
+        if refused.status == 401 and refused.identity is not None:
+            status = self._house.status
+            status.station(refused.identity).last_error = status.error(refused.error, refused.why)
+            if silent is not None:
+                await self._keep_security_event(refused.identity, "FailedToAuthenticate", refused.why)
+        await trio.sleep(delay)
+        await request.refuse(refused.status, _CHALLENGE if refused.status == 401 else [])
+
+    async def _keep_security_event(self, identity: str, kind: str, detail: str) -> None:
+        event = SecurityEvent(identity, kind, detail, rfc3339(self._house.clock.now()))
         try:
-            await self._house.journal.append(SecurityEvent(refused.identity, "FailedToAuthenticate", refused.why, at))
+            await self._house.journal.append(event)
         except JournalFault as error:
-            log.error("security event not stored", station=refused.identity, error=str(error))
+            log.error("security event not stored", station=identity, error=str(error))
 
     async def _serve_admitted(
         self,
@@ -183,6 +219,9 @@ class _Connection:
         except UplinkRefused as error:
             await self._refuse_for_uplink(request, admitted, error)
             return
+        if uplink is None:
+            await request.refuse(503, [(b"Retry-After", b"1")])
+            return
         try:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
@@ -196,6 +235,7 @@ class _Connection:
                     status=house.status,
                     uplinks=house.uplinks,
                     store_key=house.uplinks.key_store(in_force, admitted.route),
+                    budget=house.budget,
                 )
                 await relay.run()
         finally:
@@ -215,12 +255,38 @@ class _Connection:
             is_own_certificate=ready.is_own_certificate,
         )
 
-    async def _connect(self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session) -> Wire:
-        """Make the uplink; who ends the session meanwhile ends the attempt."""
+    async def _connect(
+        self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
+    ) -> Wire | None:
+        """Make the uplink, or take over the one that is being made; None when an heir took ours. Who ends the session
+        meanwhile ends the attempt."""
         with trio.CancelScope() as attempt:
             nursery.start_soon(_cancel_when_asked, session, attempt)
-            return await self._house.uplinks.connect(nursery, in_force, admitted.route, admitted.protocols)
+            session.connecting = tuple(admitted.protocols)
+            try:
+                uplink = await self._inherit_or_make(nursery, in_force, admitted, session)
+            except UplinkRefused as error:
+                if session.heir is not None:
+                    session.heir.bequeath(error)
+                    session.heir = None
+                raise
+            finally:
+                session.connecting = None
+            if session.heir is None:
+                return uplink
+            session.heir.bequeath(uplink)
+            session.heir = None
+            return None
         raise UplinkRefused(503, session.ending.error, session.ending.reason, retry_after=1.0)
+
+    async def _inherit_or_make(
+        self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
+    ) -> Wire:
+        if session.predecessor is not None:
+            inherited = await session.inherit()
+            if inherited is not None:
+                return inherited
+        return await self._house.uplinks.connect(nursery, in_force, admitted.route, admitted.protocols)
 
     async def _refuse_for_uplink(self, request: StationRequest, admitted: Admitted, error: UplinkRefused) -> None:
         """The supervision fails, so the station's handshake fails too, never 101 first (rule 6)."""

@@ -173,6 +173,14 @@ async def accept_tls(stream: trio.SocketStream, context: ssl.SSLContext) -> trio
     return wrapped
 
 
+def peer_address(stream: trio.SocketStream) -> str:
+    """Return the IP address of the other end; empty when it has gone."""
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:
+        return ""
+
+
 def certificate_name(stream: AnyStream) -> str | None:
     """Return the common name of the peer's certificate, if it showed one."""
     if not isinstance(stream, trio.SSLStream):

@@ -61,7 +61,10 @@ class StreamWire:
                 item = self._incoming.popleft()
                 if isinstance(item, str):
                     return item
-                await self._react(item)
+                # Section 5.5.3: of pings that came together only the last needs its pong; so a peer that pings without
+                # end makes us write once for each time that we read.
+                if not (isinstance(item, Ping) and self._incoming and isinstance(self._incoming[0], Ping)):
+                    await self._react(item)
             if self._ended is None:
                 data = await self._stream.receive_some()
                 if data:
