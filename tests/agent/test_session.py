@@ -1,12 +1,13 @@
 """One session a station: the newest wins, and the end of an old one never unregisters the new one."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 import trio
 import trio.testing
 from pointsman_agent.liveness import Liveness
-from pointsman_agent.session import REPLACED_WITHIN_S, Session, Sessions, keep_alive
+from pointsman_agent.session import REPLACED_WITHIN_S, ClonedIdentity, Session, Sessions, keep_alive
 from support.fakes import FakeWire
 
 Body = Callable[[Session], Awaitable[None]]
@@ -131,3 +132,62 @@ async def test_r28_a_peer_that_answers_is_pinged_for_ever_and_a_silent_one_is_lo
 
     assert wire.pings == 4
     assert trio.current_time() - began == pytest.approx(130.0)
+
+
+async def test_r7_a_newcomer_inherits_the_uplink_that_the_first_is_still_making() -> None:
+    sessions, uplink = Sessions(), FakeWire()
+    async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as first:
+        first.connecting = ("ocpp1.6",)
+        async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as second:
+            assert first.heir is second
+            assert not first.end_asked.is_set()
+            second.bequeath(uplink)
+
+            assert await second.inherit() is uplink
+
+
+async def test_r7_another_offer_does_not_inherit_and_ends_the_first(autojump_clock: trio.testing.MockClock) -> None:
+    sessions = Sessions()
+    async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as first:
+        first.connecting = ("ocpp1.6",)
+        async with sessions.claim("CP-1", protocols=("ocpp2.0.1",)) as second:
+            assert first.heir is None
+            assert first.end_asked.is_set()
+            assert second.predecessor is None
+
+
+async def test_r7_an_heir_whose_predecessor_ends_without_an_uplink_makes_its_own(nursery: trio.Nursery) -> None:
+    sessions, seen, leave = Sessions(), list[Session](), trio.Event()
+
+    async def until_leave(session: Session) -> None:
+        await leave.wait()
+
+    nursery.start_soon(hold, sessions, "CP-1", until_leave, seen)
+    await trio.testing.wait_all_tasks_blocked()
+    seen[0].connecting = ("ocpp1.6",)
+    async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as second:
+        leave.set()
+
+        assert await second.inherit() is None
+        assert sessions.is_connected("CP-1")
+
+
+async def test_r7_what_the_first_failed_with_is_what_the_heir_fails_with() -> None:
+    sessions, refusal = Sessions(), ValueError("no uplink")
+    async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as first:
+        first.connecting = ("ocpp1.6",)
+        async with sessions.claim("CP-1", protocols=("ocpp1.6",)) as second:
+            second.bequeath(refusal)
+            with pytest.raises(ValueError, match="no uplink"):
+                await second.inherit()
+
+
+async def test_r7_a_clone_is_marked_and_the_next_newcomer_waits(autojump_clock: trio.testing.MockClock) -> None:
+    sessions = Sessions()
+    async with AsyncExitStack() as stack:
+        claims = [sessions.claim("CP-1", address=f"10.0.0.{turn % 2}") for turn in range(5)]
+        marks = [(await stack.enter_async_context(claim)).is_clone for claim in claims]
+        with pytest.raises(ClonedIdentity):
+            await stack.enter_async_context(sessions.claim("CP-1", address="10.0.0.1"))
+
+    assert marks == [False, False, False, False, True]
