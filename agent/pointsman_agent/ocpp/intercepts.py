@@ -10,6 +10,7 @@ the uplink; a new address, profile or root would move or cut off a station that 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -205,7 +206,7 @@ def _set_network_profile(call: Frame, settings: LinkSettings) -> Intercept | Non
         return rejected
     password = _password(connection.get("basicAuthPassword"))
     url = connection.get("ocppCsmsUrl")
-    if password is None or not isinstance(url, str) or not settings.host or settings.host not in url:
+    if password is None or not isinstance(url, str) or not settings.host or _host_of(url) != settings.host.lower():
         return rejected
     return StoreKey(password, {"status": "Accepted"})
 
@@ -263,6 +264,13 @@ def _password(value: object) -> bytes | None:
     if not isinstance(value, str) or not _SHORTEST_PASSWORD <= len(value) <= _LONGEST_PASSWORD:
         return None
     return value.encode() if value.isascii() and value.isprintable() else None
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # a bracket that does not close
+        return None
 
 
 def _is_password(name: tuple[str, str]) -> bool:

@@ -268,7 +268,7 @@ class Link:
                     lost = Lost(Side.SUPERVISION, "message-timeout", detail, action)
                     yield from self._end(GOING_AWAY, "supervision does not answer", lost)
                     return
-                lane.free(answered=call.is_own)
+                lane.free(answered=call.is_own or call.split is not None)  # a split one is answered here and now
                 yield from _expired(lane, call, "unanswered")
                 if call.ends_link:
                     yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
