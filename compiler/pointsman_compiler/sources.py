@@ -23,6 +23,9 @@ KEPT_BYTES: Final = 4 * 1024 * 1024
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
+Stamp = tuple[int, int, int]
+"""Time of the last change in nanoseconds, size in bytes, number of the inode."""
+
 Fault = Literal["missing", "outside", "link", "too-large", "unreadable"]
 
 
@@ -63,6 +66,17 @@ class SourceTree:
             elif name.endswith(".yml"):
                 problems.append(_wrong_ending(name))
         return sites, [*problems, *_equal_stems(sites)]
+
+    def stamps(self) -> dict[str, Stamp]:
+        """Return what tells each file's state from another one, without reading it. Raises SourceError as above."""
+        found: dict[str, Stamp] = {}
+        for name in sorted(self._walk([])):
+            try:
+                status = os.stat(self.root / name)
+            except OSError:  # gone meanwhile, or a link to nothing
+                continue
+            found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return found
 
     def fleet_file(self) -> str | None:
         """Return the name of the fleet's file, or None where the tree has none."""

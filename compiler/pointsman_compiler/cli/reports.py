@@ -3,14 +3,40 @@
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pointsman_compiler.build import Verdict
     from pointsman_compiler.sources import SourceTree
 
+FORMATS: Final = ("text", "json", "github", "gitlab", "sarif")
 WIDEST_REPORT: Final = 100
 """Columns; lines that are longer are hard to read on any terminal."""
+
+
+def report(form: str, tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -> str:
+    """Return the problems in the form of `FORMATS`; the forms of pipelines name files from the repository's root."""
+    match form:
+        case "json":
+            from pointsman_compiler.report.json import render_json
+
+            return render_json(verdict.problems, len(verdict.sites))
+        case "github":
+            from pointsman_compiler.report.github import render_github
+
+            return render_github(verdict.problems, root=_from_repository(tree.root))
+        case "gitlab":
+            from pointsman_compiler.report.gitlab import render_gitlab
+
+            return render_gitlab(verdict.problems, root=_from_repository(tree.root))
+        case "sarif":
+            from pointsman_compiler.lock import compiler_version
+            from pointsman_compiler.report.sarif import render_sarif
+
+            return render_sarif(verdict.problems, compiler_version(), root=_from_repository(tree.root))
+        case _:
+            return text_report(tree, verdict, stream)
 
 
 def text_report(tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -> str:
@@ -20,6 +46,13 @@ def text_report(tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -> str:
     width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST_REPORT)
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     return render_text(verdict.problems, _text_of(tree), width=width, colour=colour)
+
+
+def _from_repository(root: Path) -> str:
+    """The path of `root` from the repository that it is in, or from the current folder where there is none."""
+    whole = root.resolve()
+    above = next((folder for folder in (whole, *whole.parents) if (folder / ".git").exists()), Path.cwd())
+    return whole.relative_to(above).as_posix() if whole.is_relative_to(above) else root.as_posix()
 
 
 def _text_of(tree: "SourceTree") -> Callable[[str], str | None]:
