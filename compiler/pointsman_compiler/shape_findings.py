@@ -107,14 +107,16 @@ def _unknown(breach: Breach, path: Path) -> Iterator[Finding]:
 
 def _remedy_for(name: str, known: list[str], breach: Breach) -> tuple[str, str]:
     """The key that was meant in this section, if any, and what to do."""
-    sections = sections_with(name, breach.kind)
+    sections = sections_with(name, breach.kind, known)
     if meant := meant_by(name, known, NEXT_TO if sections else CLOSE):
         return meant, f"did you mean `{meant}`?"
     if sections:
         return "", f"move it to where it belongs: {one_of(sections)}"
-    if (elsewhere := meant_by(name, all_keys(), NEXT_TO)) and (sections := sections_with(elsewhere, breach.kind)):
+    if (elsewhere := meant_by(name, all_keys(), NEXT_TO)) and (
+        sections := sections_with(elsewhere, breach.kind, known)
+    ):
         return "", f"did you mean `{elsewhere}`? It belongs to {one_of(sections)}"
-    return "", breach.schema.get("errorMessage", f"delete it, or write one of {', '.join(known)}")
+    return "", f"delete it; possible here: {', '.join(known)}"
 
 
 def _enum(breach: Breach, path: Path) -> Iterator[Finding]:
@@ -205,6 +207,8 @@ def _expected(schema: Mapping[str, Any]) -> str:
 
 def _type_help(breach: Breach) -> str:
     kind, value = kind_of(breach.schema), breach.instance
+    if not breach.path:
+        return "begin with `version: 1`, and write one `key: value` a line"
     if value is None and kind == "object":
         return "write {} where nothing is to be set"
     if kind == "string" and isinstance(value, bool | int | float):
@@ -222,5 +226,6 @@ def _is_unquotable(kind: str, value: str) -> bool:
 
 def _required_help(schema: Mapping[str, Any], name: str) -> str:
     wanted = schema.get("properties", {}).get(name, {})
-    described = f": {prose(wanted['description'])}" if "description" in wanted else ""
-    return f"add `{name}`{described}"
+    if "description" not in wanted:
+        return f"add `{name}`"
+    return f"add `{name}: {flow(wanted['examples'][0])}`, for example: {prose(wanted['description'])}"

@@ -107,11 +107,15 @@ def meant_by(name: str, known: Iterable[str], alike: float = CLOSE) -> str:
     return other_words[0] if other_words else parts[0] if len(parts) == 1 and alike <= CLOSE else ""
 
 
-def sections_with(key: str, kind: str) -> list[str]:
-    """Return what people call the sections that have `key`, those of the file's own `kind` (site, fleet) first."""
+def sections_with(key: str, kind: str, here: Iterable[str]) -> list[str]:
+    """Return what people call the sections that have `key`, those of the file's own `kind` (site, fleet) first.
+
+    The section whose keys are `here` is left out.
+    """
     own, other = (_site_sections(), _fleet_sections()) if kind == "site" else (_fleet_sections(), _site_sections())
     found = [name for name, keys in own if key in keys] or [name for name, keys in other if key in keys]
-    return list(dict.fromkeys(found))[:SECTIONS_AT_MOST]
+    this = {name for name, keys in (*own, *other) if keys == frozenset(here)}
+    return [name for name in dict.fromkeys(found) if name not in this][:SECTIONS_AT_MOST]
 
 
 def all_keys() -> list[str]:

@@ -87,9 +87,9 @@ REFUSED = [
     ("---\n", "PM104", 2, 1, ""),
     ("a: {b: c}}\n", "PM101", 1, 10, ""),
     ("a: b: c\n", "PM101", 1, 5, ""),
-    ("a: 1\nb\nc: 2\n", "PM101", 3, 1, ""),
-    ("a: [1, 2\nb: 3\n", "PM101", 2, 2, ""),
-    ("a: 'x\n", "PM101", 2, 1, ""),
+    ("a: 1\nb\nc: 2\n", "PM101", 2, 1, ""),
+    ("a: [1, 2\nb: 3\n", "PM101", 1, 4, ""),
+    ("a: 'x\n", "PM101", 1, 4, ""),
     ("a: @x\n", "PM101", 1, 4, ""),
     ('a: "\\q"\n', "PM101", 1, 5, ""),
     ("a: \xe9".encode("latin-1"), "PM102", 1, 4, ""),
@@ -193,10 +193,11 @@ def test_all_that_leaves_the_data_readable_is_shown_at_once() -> None:
     assert found[-1].path == "/e/1"
 
 
-def test_an_unclosed_bracket_shows_where_it_opens() -> None:
+def test_what_is_not_closed_is_shown_where_it_opens_and_where_that_was_noticed() -> None:
     problem = only_problem("a: {b: 1,\n  c: 2\n")
 
-    assert [related.place.line for related in problem.related] == [1]
+    assert (problem.place.line, problem.place.column) == (1, 4)
+    assert [related.place.line for related in problem.related] == [3]
 
 
 def test_twenty_levels_are_read() -> None:

@@ -99,7 +99,7 @@ MISTAKES = [
     (("site: lyon", "site: Lyon"), "PM206", "/site", "a-z 0-9 and -", "lyon-part-dieu"),
     (("site: lyon", "site: 12"), "PM201", "/site", "12", 'write it in quotes: "12"'),
     (("multiple", "Multiple"), "PM204", "/supervision", "local, unique or multiple", "did you mean multiple?"),
-    (("operator: acme, ", ""), "PM202", "/groups/visitors/operator", "has no `operator`", "add `operator`"),
+    (("operator: acme, ", ""), "PM202", "/groups/visitors/operator", "has no `operator`", "add `operator: acme`"),
     (("stations: all", "stations: every"), "PM204", "/groups/staff/stations", "or the word each", ""),
     (("stations: [A]", "stations: [A, A]"), "PM210", "/groups/visitors/stations/1", "twice", "delete"),
     (("stations: [A]", "stations: 3"), "PM201", "/groups/visitors/stations", "a list is expected", "all"),

@@ -10,6 +10,7 @@ from pointsman_compiler.document import Path
 from pointsman_compiler.grouping import Grouping
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.rules.groups import is_known_operator
 from pointsman_compiler.wording import listing, nearest
 
 LARGEST_16_BADGE = 20
@@ -18,9 +19,11 @@ LARGEST_16_BADGE = 20
 
 def find_badge_problems(site: LayeredSite, grouping: Grouping, attachments: Attachments) -> Iterator[Problem]:
     """Yield what is wrong with the badges of `site`, those in its lists included."""
-    if "badges" not in site.data:
+    if "badges" not in site.data or site.at(("supervision",)) == "unique":  # where the schema refuses them
         return
-    if grouping.is_whole and not any(group.is_local for group in grouping.groups.values()):
+    groups = grouping.groups.values()
+    are_remote = all(is_known_operator(site, group) and not group.is_local for group in groups)
+    if grouping.is_whole and are_remote:
         yield _without_local_group(site)
         return
     yield from _policy(site)
@@ -115,7 +118,7 @@ def _group(site: LayeredSite, badge: WrittenBadge, name: str, grouping: Grouping
             f"write one of: {listing(known)}{nearest(name, known)}",
             "groups",
         )
-    elif written.operator is not None and not written.is_local:
+    elif is_known_operator(site, written) and written.operator is not None and not written.is_local:
         yield badge.problem(
             site,
             "PM352",

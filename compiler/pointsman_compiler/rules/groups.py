@@ -50,6 +50,11 @@ def find_group_problems(site: LayeredSite, grouping: Grouping) -> Iterator[Probl
     yield from _unused_supervisions(site, grouping)
 
 
+def is_known_operator(site: LayeredSite, group: WrittenGroup) -> bool:
+    """Return whether nothing is wrong with the name of the operator; where its shape is wrong the schema says so."""
+    return group.operator is None or group.is_local or group.operator in site.map_at(("supervisions",))
+
+
 def _reserved_name(site: LayeredSite) -> Iterator[Problem]:
     if LOCAL in site.map_at(("supervisions",)):
         yield site.problem(
@@ -63,7 +68,7 @@ def _reserved_name(site: LayeredSite) -> Iterator[Problem]:
 
 def _operator(site: LayeredSite, group: WrittenGroup) -> Iterator[Problem]:
     known = site.map_at(("supervisions",))
-    if group.operator is None or group.is_local or group.operator in known:
+    if group.operator is None or site.at(("supervision",)) == LOCAL or is_known_operator(site, group):
         return
     choice = listing([*known, LOCAL])
     yield site.problem(
@@ -172,6 +177,8 @@ def _in_two(site: LayeredSite, first: Membership, again: Membership) -> Problem:
 def _unused_supervisions(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
     if site.at(("supervision",)) != "multiple" or not grouping.groups or not grouping.is_whole:
         return
+    if not all(is_known_operator(site, group) for group in grouping.groups.values()):
+        return  # the operator that is misspelt may mean the supervision that seems unused
     used = {group.operator for group in grouping.groups.values()}
     for name in site.map_at(("supervisions",)):
         if name not in used and name != LOCAL:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.shape_names import meant_by
 
 NO_SECURITY: Final = 0
 PASSWORD_PROFILES: Final = (1, 2)
@@ -31,14 +32,18 @@ def find_listener_problems(site: LayeredSite) -> Iterator[Problem]:
 def find_password_problems(site: LayeredSite) -> Iterator[Problem]:
     """Yield a problem for each station that could pass no listener, because it has no password."""
     listeners = site.map_at(("listeners",)) or DEFAULT_LISTENERS
-    profiles = [entry.get("securityProfile", NO_SECURITY) for entry in listeners.values() if isinstance(entry, dict)]
-    if any(profile not in PASSWORD_PROFILES for profile in profiles):
+    if any(_profile_of(entry) not in PASSWORD_PROFILES for entry in listeners.values()):
         return
     for station, entry in site.map_at(("stations",)).items():
         if not isinstance(entry, dict) or isinstance(entry.get("password"), dict):
             continue
         if entry.get("password") == "none" or "stationPassword" not in site.data:
             yield _without_password(site, station, is_explicit="password" in entry)
+
+
+def _profile_of(entry: Any) -> Any:
+    """The security profile of a listener; of one of the wrong shape nothing is known."""
+    return entry.get("securityProfile", NO_SECURITY) if isinstance(entry, dict) else None
 
 
 def _without_password(site: LayeredSite, station: str, *, is_explicit: bool) -> Problem:
@@ -55,7 +60,7 @@ def _without_password(site: LayeredSite, station: str, *, is_explicit: bool) -> 
 
 def _missing(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
     entry = site.at(path)
-    if isinstance(entry, dict) and "port" not in entry:
+    if isinstance(entry, dict) and "port" not in entry and not any(meant_by(key, ["port"]) for key in entry):
         yield site.problem(
             "PM377",
             f"the listener `{name}` has no port, neither here nor in the fleet's defaults",

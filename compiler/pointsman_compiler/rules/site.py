@@ -1,13 +1,17 @@
 """Rules on the site itself: its id and its time zone."""
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import Final
 
 from pointsman_schema.timezones import canonical_zone, zone_names
 
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
 from pointsman_compiler.wording import nearest
+
+_ID: Final = re.compile(r"[a-z0-9-]{1,63}")
 
 
 def find_site_problems(site: LayeredSite) -> Iterator[Problem]:
@@ -22,7 +26,7 @@ def _id(site: LayeredSite) -> Iterator[Problem]:
         yield site.problem(
             "PM300",
             f"the site is called `{written}`, but its file {stem}.yaml",
-            f"write `site: {stem}`, or rename the file to {written}.yaml",
+            f"write `site: {stem}`" + (f", or rename the file to {written}.yaml" if _ID.fullmatch(written) else ""),
             ("site",),
         )
 
@@ -33,9 +37,10 @@ def _time_zone(site: LayeredSite) -> Iterator[Problem]:
         return
     canonical = canonical_zone(name)
     meant = f"; did you mean `{canonical}`?" if canonical else nearest(name, zone_names())
+    remedy = "write the IANA name of a place, such as Europe/Paris, or UTC"
     yield site.problem(
         "PM385",
         f"there is no time zone {name!r}",
-        f"write a name of the IANA time zone database that stands for a place, such as Europe/Paris, or UTC{meant}",
+        f"{remedy}{meant}",
         ("timeZone",),
     )

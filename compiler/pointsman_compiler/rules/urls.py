@@ -1,12 +1,13 @@
 """Rules on URLs: a supervision's and its proxy's, and what TLS settings go with them."""
 
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from pointsman_compiler.document import Document, Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.shape_names import meant_by
 from pointsman_compiler.templates import is_template
 from pointsman_compiler.urls import STATION, Url, UrlFault, parse_proxy_url, parse_supervision_url
 
@@ -21,7 +22,7 @@ def find_url_problems(site: LayeredSite) -> Iterator[Problem]:
     """Yield what is wrong with each supervision's URL, and with what stands beside it because of its scheme."""
     for name, entry in site.map_at(("supervisions",)).items():
         path: Path = ("supervisions", name)
-        if "url" not in site.map_at(path) and isinstance(entry, dict | None):
+        if "url" not in site.map_at(path) and isinstance(entry, dict | None) and not _has_misspelt_url(entry):
             yield _missing(site, name, path)
         if (text := site.text_at((*path, "url"))) is not None:
             yield from _one(site, path, text)
@@ -50,6 +51,10 @@ def supervision_url(text: str) -> Url | None:
         return parse_supervision_url(text)
     except UrlFault:
         return None
+
+
+def _has_misspelt_url(entry: Mapping[str, Any] | None) -> bool:
+    return any(meant_by(key, ["url"]) for key in entry or ())
 
 
 def _missing(site: LayeredSite, name: str, path: Path) -> Problem:

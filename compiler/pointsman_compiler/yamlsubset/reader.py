@@ -20,6 +20,7 @@ from yaml.events import (
 
 from pointsman_compiler.pointer import Path, pointer_of
 from pointsman_compiler.problems import Place, Problem, Related
+from pointsman_compiler.secrecy import MASK, is_telling_key
 from pointsman_compiler.yamlsubset.events import end_of, parse_events, start_of
 from pointsman_compiler.yamlsubset.scalars import Refusal, plain_value, shortened
 from pointsman_compiler.yamlsubset.syntax import syntax_problem
@@ -30,7 +31,7 @@ DEEPEST: Final = 20
 # (code, message, help)
 _EMPTY = ("PM104", "the file holds nothing", "write what it is to say, beginning with `version: 1`, or delete the file")
 _SECOND = ("PM110", "a second document begins here", "one file is one document: delete the `---` and what follows")
-_DIRECTIVE = ("PM111", "a directive (a line that begins with %) stands above", "delete it; no YAML directive is needed")
+_DIRECTIVE = ("PM111", "a directive (a line that begins with %) stands here", "delete it; no YAML directive is needed")
 _TOO_DEEP = ("PM117", f"more than {DEEPEST} levels stand in each other", "a site needs no more than seven")
 _NESTED_KEY = (
     "PM113",
@@ -126,11 +127,15 @@ class _Builder:
         if not event.value and not self._outer:  # `---` and comments only: a document whose root is empty
             self._refuse(event, *_EMPTY)
             return None
-        value = plain_value(event.value, is_date_allowed=self._key == "until")
+        is_date_allowed = self._key == "until"
+        value = plain_value(event.value, is_date_allowed=is_date_allowed)
         if not isinstance(value, Refusal):
             return value
         if event.value == "<<":
             return event.value
+        if event.value:
+            value = plain_value(event.value, is_date_allowed=is_date_allowed, shown=self._shown(event.value))
+            assert isinstance(value, Refusal)
         self._refuse(event, value.code, value.message, value.help)
         return event.value
 
@@ -151,7 +156,7 @@ class _Builder:
 
     def _take_alias(self, event: AliasEvent) -> None:
         self._refuse(
-            event, "PM107", f"an alias (*{shortened(event.anchor or '')}) stands here", _without_sharing("the value")
+            event, "PM107", f"an alias (*{self._shown(event.anchor or '')}) stands here", _without_sharing("the value")
         )
         if self._expects_key:
             self._key = f"*{event.anchor}"
@@ -160,11 +165,15 @@ class _Builder:
 
     def _refuse_decoration(self, event: ScalarEvent | CollectionStartEvent) -> None:
         if event.anchor is not None:
-            shown = shortened(event.anchor or "")
+            shown = self._shown(event.anchor or "")
             self._refuse(event, "PM106", f"an anchor (&{shown}) stands here", _without_sharing("the value"))
         if event.tag is not None:
             help = "delete the tag; quotes make a text, their absence a number or true/false"
-            self._refuse(event, "PM109", f"a tag ({shortened(event.tag)}) stands here", help)
+            self._refuse(event, "PM109", f"a tag ({self._shown(event.tag)}) stands here", help)
+
+    def _shown(self, text: str) -> str:
+        """`text` as a message repeats it: not at all, where its key says that it is secret."""
+        return MASK if self._key is not None and is_telling_key(self._key) else shortened(text)
 
     @property
     def _expects_key(self) -> bool:

@@ -43,6 +43,7 @@ _AMBIGUOUS = re.compile(
     )\Z""",
     re.VERBOSE,
 )
+_NOTHING: Final = 'indent the lines below that belong to it, or write {} for "nothing set", "" for an empty text'
 _WOULD_BE = {
     "boolean": "a truth value",
     "null": "nothing (null)",
@@ -57,51 +58,52 @@ _WOULD_BE = {
 }
 
 
-def plain_value(text: str, *, is_date_allowed: bool = False) -> Scalar | Refusal:
-    """Return what the unquoted scalar `text` means; a bare date is its own text where it is allowed."""
+def plain_value(text: str, *, is_date_allowed: bool = False, shown: str | None = None) -> Scalar | Refusal:
+    """Return what the unquoted scalar `text` means; a bare date is its own text where it is allowed.
+
+    A refusal repeats the text, or `shown` in its place.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if not text:
-        return Refusal("PM119", "there is no value here", 'write one: `{}` for "nothing set", `""` for an empty text')
+        return Refusal("PM119", "there is no value here", _NOTHING)
     if _INTEGER.match(text):
-        return _integer(text)
+        return _integer(text, shown or shortened(text))
     if _FLOAT.match(text):
         return float(text)
     if is_date_allowed and _DATE.match(text):
         return text
     if ambiguous := _AMBIGUOUS.match(text):
-        return _ambiguous(text, ambiguous.lastgroup or "")
+        return _ambiguous(shown or shortened(text), ambiguous.lastgroup or "")
     return text
 
 
-def _integer(text: str) -> int | Refusal:
+def _integer(text: str, shown: str) -> int | Refusal:
     # The length first: Python refuses to read integers of more than 4300 digits.
     if len(text) <= 17 and abs(value := int(text)) <= LARGEST_INTEGER:
         return value
     return Refusal(
         "PM118",
-        f"the number {shortened(text)} is too large to be one",
-        f'if it is an identifier, write it in quotes: "{shortened(text)}"',
+        f"the number {shown} is too large to be one",
+        f'if it is an identifier, write it in quotes: "{shown}"',
     )
 
 
-def _ambiguous(text: str, kind: str) -> Refusal:
+def _ambiguous(shown: str, kind: str) -> Refusal:
     if kind == "date":
         return Refusal(
             "PM120",
-            f"the unquoted date {shortened(text)} is read as a text by some and as a date by others",
-            f'write it in quotes: "{shortened(text)}" (only `until` takes a bare date, as YYYY-MM-DD)',
+            f"the unquoted date {shown} is read as a text by some and as a date by others",
+            f'write it in quotes: "{shown}" (only `until` takes a bare date, as YYYY-MM-DD)',
         )
-    help = f'for this very text, write it in quotes: "{shortened(text)}"'
+    help = f'for this very text, write it in quotes: "{shown}"'
     if kind == "boolean":
         help += "; for a truth value, write true or false"
     elif kind == "null":
         help += "; to remove an inherited key, write null"
     elif kind not in ("value", "special"):
         help += "; for a number, write plain decimal digits"
-    return Refusal(
-        "PM112", f"the unquoted {shortened(text)} would be read by some YAML readers as {_WOULD_BE[kind]}", help
-    )
+    return Refusal("PM112", f"the unquoted {shown} would be read by some YAML readers as {_WOULD_BE[kind]}", help)
 
 
 def shortened(text: str, at_most: int = 40) -> str:

@@ -43,8 +43,8 @@ _EXPLANATIONS: Final = (
     (
         "could not find expected ':'",
         "PM101",
-        "the line before is neither `key: value` nor part of a list",
-        "add the `:` and a space after the key, or indent the line as a part of what stands above",
+        "this line is neither `key: value` nor part of a list",
+        "add the `:` and a space after the key, or indent the line as a part of what stands above it",
     ),
     (
         "cannot start any token",
@@ -87,6 +87,8 @@ _EXPLANATIONS: Final = (
     ),
     ("block scalar", "PM101", "after | or > only a line break may follow", "put the text on the next lines, indented"),
 )
+_AT_BEGINNING: Final = ("could not find expected ':'", "expected ',' or ']'", "expected ',' or '}'", "quoted scalar")
+"""What is to be mended where it begins: libyaml notices only lines later that something was left open."""
 _ELSE: Final = ("PM101", "this is not YAML", "compare with the lines around it")
 
 
@@ -96,15 +98,13 @@ def syntax_problem(file: str, error: YAMLError) -> Problem:
         return Problem(_ELSE[0], "error", _ELSE[1], _ELSE[2], Place(file, 1, 1, 1, 1), "")
     said = f"{error.context or ''}: {error.problem or ''}"
     code, message, help = next((rest for part, *rest in _EXPLANATIONS if part in said), list(_ELSE))
-    place = _point(file, error.problem_mark or error.context_mark)
-    return Problem(code, "error", message, help, place, "", _beginning(file, error, place))
-
-
-def _beginning(file: str, error: MarkedYAMLError, place: Place) -> tuple[Related, ...]:
-    begins = _point(file, error.context_mark)
-    if error.context_mark is None or begins.line == place.line:
-        return ()
-    return (Related("what is read here begins here", begins),)
+    noticed = _point(file, error.problem_mark or error.context_mark)
+    begins = _point(file, error.context_mark or error.problem_mark)
+    if begins.line == noticed.line:
+        return Problem(code, "error", message, help, noticed, "")
+    if any(part in said for part in _AT_BEGINNING):
+        return Problem(code, "error", message, help, begins, "", (Related("noticed here", noticed),))
+    return Problem(code, "error", message, help, noticed, "", (Related("what is read here begins here", begins),))
 
 
 def _point(file: str, mark: Mark | None) -> Place:

@@ -65,9 +65,7 @@ class Lines:
 def _hidden_characters(lines: Lines) -> Iterator[Problem]:
     for match in _HIDDEN.finditer(lines.text):
         code, what = _describe(match[0])
-        help = "delete it; in text that must show it, write it as an escape in a text file of its own"
-        if code == "PM116":
-            help = "delete it; an editor that shows invisible characters finds it at this column"
+        help = "delete it; an editor that shows invisible characters finds it at this column"
         yield Problem(code, "error", f"{what} stands here and does not show", help, lines.place(*match.span()), "")
 
 
