@@ -56,6 +56,7 @@ class LocalOperator:
         self._clock = clock
         self._record = status.station(route.identity)
         self._protocol = protocol
+        self._is_closing = False
 
     async def run(self) -> None:
         """Serve until the station or the session ends; the wire is closed then."""
@@ -70,8 +71,9 @@ class LocalOperator:
         while True:
             match await self._wire.receive():
                 case WireClosed(code, reason, error):
-                    detail = f"station closed with {code}" + (f" ({reason})" if reason else "")
-                    note_end(self._status, self._route, error, detail)
+                    if not self._is_closing:  # else what comes is the echo of our own close
+                        detail = f"station closed with {code}" + (f" ({reason})" if reason else "")
+                        note_end(self._status, self._route, error, detail)
                     await self._wire.close(code, reason)
                     return
                 case text:
@@ -90,6 +92,7 @@ class LocalOperator:
         await self._close(GOING_AWAY, "no answer to pings", "ping")
 
     async def _close(self, code: int, reason: str, error: str) -> None:
+        self._is_closing = True
         note_end(self._status, self._route, error, reason)
         await self._wire.close(code, reason)
 
@@ -159,15 +162,20 @@ class LocalOperator:
         )
 
     async def _is_charging(self, number: str, payload: Payload) -> bool:
-        """Whether the badge has another transaction in the group; asked only where that matters."""
+        """Whether the badge has an earlier transaction in the group; asked only where that matters.
+
+        Earlier, for a start that is sent again must get the answer that it got first, whatever was tried since.
+        """
         if self._group.authentication is None or self._group.authentication.concurrent == "allow":
             return False
         own = transaction_of(self._protocol, payload)
         members = self._routing.stations_of(self._route.station.group or "")
-        return any(
-            transaction.station in members and not self._is_own(transaction, own, payload)
-            for transaction in await self._journal.open_with_badge(fold_badge(number))
-        )
+        for transaction in await self._journal.open_with_badge(fold_badge(number)):
+            if self._is_own(transaction, own, payload):
+                return False
+            if transaction.station in members:
+                return True
+        return False
 
     def _is_own(self, transaction: OpenTransaction, own: str | None, payload: Payload) -> bool:
         """Whether a CALL belongs to `transaction`: by its id, or as the same 1.6 start sent again (rule 35)."""
