@@ -26,11 +26,12 @@ class TransactionStop(msgspec.Struct, frozen=True):
 
 
 class TransactionSample(msgspec.Struct, frozen=True):
-    """A 1.6 or 2.x MeterValues."""
+    """A 1.6 or 2.x MeterValues; `energy_wh` is the last energy register in it."""
 
     station: str
     text: str
     transaction_id: int | None
+    energy_wh: int | None = None
 
 
 class TransactionEvent(msgspec.Struct, frozen=True):
@@ -49,6 +50,7 @@ class TransactionEvent(msgspec.Struct, frozen=True):
     timestamp: str
     reason: str
     connector: int | None = None
+    energy_wh: int | None = None
 
 
 class SecurityEvent(msgspec.Struct, frozen=True):
@@ -61,7 +63,35 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-Entry = TransactionStart | TransactionStop | TransactionSample | TransactionEvent | SecurityEvent
+class StationFact(msgspec.Struct, frozen=True):
+    """Something to remember of a station under a name, in place of what was there; None: forget it."""
+
+    station: str
+    name: str
+    value: str | None
+
+
+class OwnStart(msgspec.Struct, frozen=True):
+    """A start that the agent asked a station for with a token of its own making, which no badge list has."""
+
+    station: str
+    token: str
+
+
+Entry = (
+    TransactionStart | TransactionStop | TransactionSample | TransactionEvent | SecurityEvent | StationFact | OwnStart
+)
+
+
+def may_wait(entry: Entry) -> bool:
+    """Whether an entry may wait for others to be stored with it (rule 36): samples only, starts and ends never."""
+    match entry:
+        case TransactionSample():
+            return True
+        case TransactionEvent():
+            return entry.kind == "Updated"
+        case _:
+            return False
 
 
 class OpenTransaction(msgspec.Struct, frozen=True):
@@ -70,6 +100,22 @@ class OpenTransaction(msgspec.Struct, frozen=True):
     station: str
     transaction_id: str
     started: str
+
+
+class TransactionRecord(msgspec.Struct, frozen=True, rename="camel"):
+    """A transaction for people and reports. `started` and `stopped` are as the station wrote them, `received` and
+    `ended` by the controller's clock in UTC; `energy_wh` is as far as metered."""
+
+    station: str
+    transaction_id: str
+    badge: str
+    connector: int | None
+    started: str
+    received: str
+    stopped: str | None
+    ended: str | None
+    energy_wh: int | None
+    reason: str | None
 
 
 class Receipt(msgspec.Struct, frozen=True):

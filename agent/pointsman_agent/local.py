@@ -103,7 +103,7 @@ class LocalOperator:
         except JournalFault as error:
             # An answer would say "stored"; without one the station keeps the message and sends it again.
             log.error("journal does not store", station=self._route.identity, error=str(error))
-            self._status.is_journal_at_fault = True
+            self._status.journal_fault = str(error)
             await self._close(INTERNAL_ERROR, "the journal cannot store", "closed")
             return False
         if reply is None:
@@ -142,7 +142,7 @@ class LocalOperator:
         if reply.entry is None:
             return call_result(call.id, reply.payload)
         receipt = await self._journal.append(reply.entry)
-        self._status.is_journal_at_fault = False
+        self._status.journal_fault = None
         if isinstance(reply.entry, TransactionStart):
             return call_result(call.id, {"transactionId": receipt.transaction_id, **reply.payload})
         return call_result(call.id, reply.payload)

@@ -61,7 +61,19 @@ class Wire(Protocol):
 
 
 class Journal(Protocol):
-    """What must never be lost. Entries are durable when the call returns; ids are idempotent."""
+    """What must never be lost. Entries are durable when the call returns; ids are idempotent.
+
+    `fault` is why nothing can be stored, None while it can. `newest` is when the newest entry was received (RFC 3339,
+    UTC; empty: there is none), so that a clock that went back shows.
+    """
+
+    @property
+    def fault(self) -> str | None:
+        """Why the journal does not store; None while it does."""
+
+    @property
+    def newest(self) -> str:
+        """When the newest entry was received."""
 
     async def append(self, entry: Entry) -> Receipt:
         """Store `entry`; raises JournalFault when it cannot be made durable within the journal's deadline."""
@@ -71,6 +83,16 @@ class Journal(Protocol):
 
     async def open_with_badge(self, badge: str) -> list[OpenTransaction]:
         """Return the open transactions of a folded badge number; raises JournalFault."""
+
+    async def open_of_station(self, station: str) -> list[OpenTransaction]:
+        """Return the open transactions of a station, oldest first; raises JournalFault."""
+
+    async def facts_of(self, station: str) -> dict[str, str]:
+        """Return what is remembered of a station, by name (see StationFact); raises JournalFault."""
+
+    async def station_of_token(self, token: str) -> str | None:
+        """Return the station that the agent asked to start with `token`, None for no token of ours. Raises
+        JournalFault."""
 
 
 class Failure(msgspec.Struct, frozen=True):

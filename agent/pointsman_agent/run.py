@@ -3,7 +3,7 @@
     journal
     └── root nursery
         ├── source          the bundle file, followed
-        ├── admin           hypercorn
+        ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         └── connections     one task a station, each with its own nursery and error boundary
 
@@ -40,6 +40,7 @@ from pointsman_agent.slots import Slots, write_durably
 from pointsman_agent.sources.file import FileSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
+from pointsman_agent.upkeep import keep_well
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
@@ -115,6 +116,7 @@ class _Agent:
             activation = self._activation(house, listeners, root)
             await activation.resume()
             root.start_soon(source.follow, activation.offer, activation.fail)
+            root.start_soon(keep_well, self.journal, holder, status, self.clock)
             await self._start_admin(root, house, source, stop)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
@@ -148,7 +150,6 @@ class _Agent:
             try:
                 open_transactions = await self.journal.open_transactions()
             except JournalFault:
-                house.status.is_journal_at_fault = True
                 open_transactions = {}
             return house.status.snapshot(None if current is None else current.routing, open_transactions)
 

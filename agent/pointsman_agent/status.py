@@ -73,7 +73,8 @@ class Status:
         self.desired: BundleInForce | None = None
         self.active: BundleInForce | None = None
         self.last_failed: Failure | None = None
-        self.is_journal_at_fault = False
+        self.journal_fault: str | None = None
+        self.is_clock_behind = False
         self.listener_faults: dict[str, str] = {}
 
     def station(self, identity: str) -> StationStatus:
@@ -99,11 +100,13 @@ class Status:
         self._supervisions = {name: record for name, record in self._supervisions.items() if name in known}
 
     def state(self) -> str:
-        """Return the word for the whole: waiting, running or degraded (rule 50)."""
+        """Return the word for the whole: waiting, clock, running or degraded (rule 50)."""
         if self.active is None:
             return "waiting"
+        if self.is_clock_behind:
+            return "clock"
         is_unreachable = any(record.is_reachable is False for record in self._supervisions.values())
-        if is_unreachable or self.last_failed is not None or self.is_journal_at_fault or self.listener_faults:
+        if is_unreachable or self.last_failed is not None or self.journal_fault is not None or self.listener_faults:
             return "degraded"
         return "running"
 
@@ -120,6 +123,7 @@ class Status:
                 "lastFailed": _failure_row(self.last_failed),
             },
             "supervisions": [] if routing is None else self._supervision_rows(routing),
+            "journal": {"fault": self.journal_fault},
             "stations": stations,
             "stationsTotal": len(stations),
             "stationsConnected": sum(1 for row in stations if row["connected"]),

@@ -280,7 +280,7 @@ def test_r36_transaction_messages_and_security_events_come_with_what_is_to_be_st
     start, stop = "StartTransaction", "StopTransaction"
     assert entry_of("ocpp1.6", start) == TransactionStart("CP-1", text(start), 1, "04AB", 10, AT)
     assert entry_of("ocpp1.6", stop) == TransactionStop("CP-1", text(stop), 7, 20, AT, "Local")
-    assert entry_of("ocpp1.6", "MeterValues") == TransactionSample("CP-1", text("MeterValues"), 7)
+    assert entry_of("ocpp1.6", "MeterValues") == TransactionSample("CP-1", text("MeterValues"), 7, 1)
     event = "TransactionEvent"
     assert entry_of("ocpp2.0.1", event) == TransactionEvent(
         "CP-1", text(event), "t-1", 3, "Ended", "04AB", AT, "Local", 2

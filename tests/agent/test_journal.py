@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from pointsman_agent.entries import (
     OpenTransaction,
     Receipt,
     SecurityEvent,
+    StationFact,
     TransactionEvent,
     TransactionSample,
     TransactionStart,
     TransactionStop,
 )
 from pointsman_agent.journal import SCHEMA_VERSION, open_journal
+from pointsman_agent.journal.writer import FREE_COMMITS, GATHER_WITHIN_S
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Journal, JournalFault
 from support.fakes import FakeClock, MemoryJournal
@@ -416,6 +418,57 @@ async def test_r36_a_fault_is_shown_until_something_is_stored_again(tmp_path: Pa
         await journal.append(start())
 
         assert journal.fault is None
+
+
+async def test_a_file_of_the_first_version_is_brought_up_with_all_that_is_in_it(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "j.sqlite3")
+    database.executescript((Path(__file__).parent.parent / "data" / "journal-1.sql").read_text())
+    database.close()
+
+    async with a_journal(tmp_path) as journal:
+        assert await journal.open_transactions() == {"CP-2": 1}
+        assert await journal.append(event(1, station="CP-3", transaction="t-9")) == Receipt(is_repeat=True)
+        assert await started(journal, start("CP-9")) == 4713
+        await journal.append(StationFact("CP-1", "boot", "[2]"))
+
+    assert rows(tmp_path, "SELECT station, ended FROM transactions ORDER BY key")[:2] == [
+        ("CP-1", "2026-11-20T08:00:00Z"),
+        ("CP-2", None),
+    ]
+    assert rows(tmp_path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+
+
+async def test_facts_of_a_station_are_replaced_forgotten_and_found_by_the_next_run(tmp_path: Path) -> None:
+    async with a_journal(tmp_path) as journal:
+        for fact in (("CP-1", "boot", "a"), ("CP-1", "boot", "b"), ("CP-1", "list", "c"), ("CP-2", "boot", "d")):
+            await journal.append(StationFact(*fact))
+        await journal.append(StationFact("CP-1", "list", None))
+
+    async with a_journal(tmp_path) as journal:
+        assert await journal.facts_of("CP-1") == {"boot": "b"}
+        assert await journal.facts_of("CP-9") == {}
+
+
+async def test_r36_samples_alone_are_gathered_and_a_start_never_waits(tmp_path: Path) -> None:
+    """Once the free commits are spent, samples wait for each other; a start goes at once and takes them along."""
+    sample = TransactionSample("CP-1", "[2]", 7)
+    async with a_journal(tmp_path) as journal:
+        for _ in range(FREE_COMMITS):
+            await journal.append(sample)
+        alone = await seconds_of(journal.append(sample))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(journal.append, sample)
+            await trio.lowlevel.checkpoint()
+            start_took = await seconds_of(journal.append(start()))
+
+    assert GATHER_WITHIN_S / 4 < alone
+    assert start_took < GATHER_WITHIN_S / 2
+
+
+async def seconds_of(work: Awaitable[object]) -> float:
+    before = trio.current_time()
+    await work
+    return trio.current_time() - before
 
 
 _WRITER = """

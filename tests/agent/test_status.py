@@ -61,7 +61,7 @@ def test_r50_degraded_says_that_something_is_wrong(fault: str) -> None:
         case "bundle":
             status.last_failed = Failure(None, None, AT, "unsigned", "m")
         case "journal":
-            status.is_journal_at_fault = True
+            status.journal_fault = "the disk is full"
         case _:
             status.listener_faults["lan"] = "taken"
 

@@ -23,6 +23,7 @@ from pointsman_agent.entries import (
     TransactionStop,
 )
 from pointsman_agent.ocpp.frame import Frame, LocalFrameError
+from pointsman_agent.ocpp.meters import energy_wh
 
 HEARTBEAT_INTERVAL_S: Final = 300  # ours to choose; OCPP wants one heartbeat a day at least
 
@@ -149,7 +150,8 @@ def _stop_16(asked: Asked) -> Reply:
 
 def _meter_values(asked: Asked) -> Reply:
     number = _integer(asked.payload, "transactionId")
-    return Reply({}, TransactionSample(asked.station, asked.call.text, number))
+    energy = energy_wh(asked.payload.get("meterValue"))
+    return Reply({}, TransactionSample(asked.station, asked.call.text, number, energy))
 
 
 def _authorize_2x(asked: Asked) -> Reply:
@@ -168,6 +170,7 @@ def _transaction_event(asked: Asked) -> Reply:
         timestamp=_text(asked.payload, "timestamp"),
         reason=_text(info, "stoppedReason"),
         connector=_integer(_object(asked.payload, "evse"), "id"),
+        energy_wh=energy_wh(asked.payload.get("meterValue")),
     )
     # An unknown badge is only deauthorised when the answer speaks of it (StopTxOnInvalidId).
     return Reply({} if asked.decision is None else {"idTokenInfo": _token_info(asked)}, entry)

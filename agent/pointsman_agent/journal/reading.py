@@ -1,0 +1,69 @@
+"""What is asked of the journal: open transactions, reports, what is known of a station."""
+
+import sqlite3
+from typing import Final
+
+from pointsman_agent.entries import OpenTransaction, SecurityEvent, TransactionRecord
+
+MOST_IN_A_REPORT: Final = 100_000  # rows; a report is one answer of the admin interface
+
+_RECORD: Final = (
+    "SELECT station, transaction_id, badge, connector, started, received, stopped, ended,"
+    " max(0, coalesce(meter_stop, meter_last) - meter_start), reason FROM transactions"
+    " WHERE received >= ? ORDER BY received, station, transaction_id LIMIT ?"
+)
+
+
+def open_transactions(database: sqlite3.Connection) -> dict[str, int]:
+    """Return how many transactions are open, by station; stations without one are left out."""
+    sql = "SELECT station, count(*) FROM transactions WHERE stopped IS NULL GROUP BY station ORDER BY station"
+    return dict(database.execute(sql).fetchall())
+
+
+def open_with_badge(database: sqlite3.Connection, badge: str) -> list[OpenTransaction]:
+    """Return the open transactions of a folded badge number."""
+    sql = "SELECT station, transaction_id, started FROM transactions WHERE badge = ? AND stopped IS NULL"
+    return [OpenTransaction(*row) for row in database.execute(sql, (badge,))]
+
+
+def open_of_station(database: sqlite3.Connection, station: str) -> list[OpenTransaction]:
+    """Return the open transactions of a station, oldest first."""
+    sql = (
+        "SELECT station, transaction_id, started FROM transactions WHERE station = ? AND stopped IS NULL"
+        " ORDER BY received, transaction_id"
+    )
+    return [OpenTransaction(*row) for row in database.execute(sql, (station,))]
+
+
+def transactions_since(database: sqlite3.Connection, moment: str) -> list[TransactionRecord]:
+    """Return the transactions received from `moment` on (RFC 3339, UTC), oldest first."""
+    return [TransactionRecord(*row) for row in database.execute(_RECORD, (moment, MOST_IN_A_REPORT))]
+
+
+def security_events_since(database: sqlite3.Connection, moment: str) -> list[tuple[str, SecurityEvent]]:
+    """Return the security log from `moment` on with the time of receipt, oldest first."""
+    sql = (
+        "SELECT received, station, kind, detail, timestamp, text FROM security_events WHERE received >= ?"
+        " ORDER BY id LIMIT ?"
+    )
+    rows = database.execute(sql, (moment, MOST_IN_A_REPORT))
+    return [(received, SecurityEvent(*fields)) for received, *fields in rows]
+
+
+def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:
+    """Return what is remembered of a station, by name."""
+    sql = "SELECT name, value FROM station_facts WHERE station = ? ORDER BY name"
+    return dict(database.execute(sql, (station,)).fetchall())
+
+
+def station_of_token(database: sqlite3.Connection, token: str) -> str | None:
+    """Return the station that the agent asked to start with `token`, None for anything that is no token of ours."""
+    row = database.execute("SELECT station FROM own_starts WHERE token = ?", (token,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def newest(database: sqlite3.Connection) -> str:
+    """Return when the newest entry was received (RFC 3339, UTC), empty in a new journal."""
+    tables = ("events", "security_events", "station_facts")
+    found = [database.execute(f"SELECT max(received) FROM {table}").fetchone()[0] for table in tables]
+    return max((moment for moment in found if moment is not None), default="")

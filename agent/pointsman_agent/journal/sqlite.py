@@ -1,0 +1,144 @@
+"""The journal of a controller: one connection, one writer thread, an async face (see `ports.Journal`).
+
+One connection, since SQLite up to 3.51.2 can corrupt a WAL that two connections write. WAL with synchronous FULL: what
+`append` returned for is on the disk.
+"""
+
+import queue
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import outcome
+import trio
+
+from pointsman_agent.entries import (
+    Entry,
+    OpenTransaction,
+    Receipt,
+    SecurityEvent,
+    TransactionRecord,
+    may_wait,
+)
+from pointsman_agent.journal import reading
+from pointsman_agent.journal.schema import migrate
+from pointsman_agent.journal.storing import forget_before, store, touch
+from pointsman_agent.journal.writer import MOST_QUEUED, Job, Jobs, write
+from pointsman_agent.ports import JournalFault
+
+APPEND_WITHIN_S: Final = 10.0  # a disk that takes longer is broken; the station sends again
+
+Result = TypeVar("Result")
+Now = Callable[[], str]
+"""Returns the wall clock as RFC 3339 text in UTC."""
+
+
+class SqliteJournal:
+    """The journal of a controller (see `ports.Journal`). `fault` is why it does not store, None while it does."""
+
+    def __init__(self, jobs: Jobs, now: Now, newest: str) -> None:
+        self._jobs = jobs
+        self._now = now
+        self.newest = newest
+        self.fault: str | None = None
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Store `entry` durably and return its receipt; raises JournalFault."""
+        received = self._now()
+        receipt = await self._run(lambda database: store(database, entry, received), waits=may_wait(entry))
+        self.fault = None
+        self.newest = max(self.newest, received)
+        return receipt
+
+    async def forget_before(self, moment: str, at_most: int) -> int:
+        """Delete at most so many rows of each kind from before `moment`; returns how many. Raises JournalFault."""
+        return await self._run(lambda database: forget_before(database, moment, at_most))
+
+    async def try_disk(self) -> None:
+        """Find out whether the journal stores; `fault` says so afterwards. Never raises."""
+        try:
+            await self._run(touch)
+        except JournalFault:
+            return
+        self.fault = None
+
+    async def open_transactions(self) -> dict[str, int]:
+        """Return how many transactions are open, by station; stations without one are left out. Raises JournalFault."""
+        return await self._run(reading.open_transactions)
+
+    async def open_with_badge(self, badge: str) -> list[OpenTransaction]:
+        """Return the open transactions of a folded badge number; raises JournalFault."""
+        return await self._run(lambda database: reading.open_with_badge(database, badge))
+
+    async def open_of_station(self, station: str) -> list[OpenTransaction]:
+        """Return the open transactions of a station, oldest first; raises JournalFault."""
+        return await self._run(lambda database: reading.open_of_station(database, station))
+
+    async def transactions_since(self, moment: str) -> list[TransactionRecord]:
+        """Return the transactions received from `moment` on (RFC 3339, UTC), oldest first; raises JournalFault."""
+        return await self._run(lambda database: reading.transactions_since(database, moment))
+
+    async def security_events_since(self, moment: str) -> list[tuple[str, SecurityEvent]]:
+        """Return the security log from `moment` on, each with its time of receipt; raises JournalFault."""
+        return await self._run(lambda database: reading.security_events_since(database, moment))
+
+    async def facts_of(self, station: str) -> dict[str, str]:
+        """Return what is remembered of a station, by name; raises JournalFault."""
+        return await self._run(lambda database: reading.facts_of(database, station))
+
+    async def station_of_token(self, token: str) -> str | None:
+        """Return the station that the agent asked to start with `token`, None for no token of ours."""
+        return await self._run(lambda database: reading.station_of_token(database, token))
+
+    async def _run(self, work: Callable[[sqlite3.Connection], Result], *, waits: bool = False) -> Result:
+        job = Job(work, trio.lowlevel.current_trio_token(), may_wait=waits)
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise JournalFault("the disk does not keep up") from None
+        with trio.move_on_after(APPEND_WITHIN_S) as scope:
+            await job.done.wait()
+        if scope.cancelled_caught:
+            self.fault = f"the disk did not store within {APPEND_WITHIN_S:g} s"
+            raise JournalFault(self.fault)
+        if isinstance(job.result, outcome.Error):
+            self.fault = str(job.result.error)
+            raise JournalFault(self.fault) from job.result.error
+        result: Result = job.result.unwrap()  # type: ignore[assignment]  # what `work` returned, through the queue
+        return result
+
+
+@asynccontextmanager
+async def open_journal(path: Path, now: Now) -> AsyncIterator[SqliteJournal]:
+    """Open or create the journal at `path`; at the end what was queued is stored first.
+
+    Raises JournalFault when the file cannot be opened, is no journal, or is of a newer version.
+    """
+    database, newest = await trio.to_thread.run_sync(_open_database, path)
+    jobs: Jobs = queue.Queue(MOST_QUEUED)
+    own_thread = trio.CapacityLimiter(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: trio.to_thread.run_sync(write, database, jobs, limiter=own_thread))
+        try:
+            yield SqliteJournal(jobs, now, newest)
+        finally:
+            # The thread ends by itself at the mark; its last batch is bounded by the disk alone.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(jobs.put, None)
+
+
+def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
+    try:
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=APPEND_WITHIN_S)
+    except sqlite3.Error as error:
+        raise JournalFault(f"{path}: {error}") from error
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        migrate(database)
+        return database, reading.newest(database)
+    except (sqlite3.Error, JournalFault) as error:
+        database.close()
+        raise JournalFault(f"{path}: {error}") from error

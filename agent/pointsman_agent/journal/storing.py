@@ -1,0 +1,172 @@
+"""An entry → rows, within the commit that its writer opened. Every statement of the journal that writes is here."""
+
+import sqlite3
+
+from pointsman_schema.badgelist import fold_badge
+
+from pointsman_agent.entries import (
+    Entry,
+    OwnStart,
+    Receipt,
+    SecurityEvent,
+    StationFact,
+    TransactionEvent,
+    TransactionSample,
+    TransactionStart,
+    TransactionStop,
+)
+
+
+def store(database: sqlite3.Connection, entry: Entry, received: str) -> Receipt:
+    """Store `entry`, received at that time by the controller's clock."""
+    match entry:
+        case TransactionStart():
+            return _start(database, entry, received)
+        case TransactionStop():
+            return _stop(database, entry, received)
+        case TransactionSample():
+            return _sample(database, entry, received)
+        case TransactionEvent():
+            return _event_2x(database, entry, received)
+        case SecurityEvent():
+            return _security_event(database, entry, received)
+        case StationFact():
+            return _fact(database, entry, received)
+        case OwnStart():
+            database.execute("INSERT INTO own_starts VALUES (?, ?, ?)", (entry.token, entry.station, received))
+            return Receipt()
+
+
+def forget_before(database: sqlite3.Connection, moment: str, at_most: int) -> int:
+    """Delete at most so many rows of each kind that were received before `moment`; returns how many there were.
+
+    A transaction goes once its last event has gone, so that one that lasts is kept with all that belongs to it.
+    """
+    gone = 0
+    for sql in (
+        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received < ?1 ORDER BY received LIMIT ?2)",
+        "DELETE FROM transactions WHERE key IN (SELECT key FROM transactions WHERE received < ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM events WHERE transaction_key = key) ORDER BY received LIMIT ?2)",
+        "DELETE FROM security_events WHERE id IN"
+        " (SELECT id FROM security_events WHERE received < ?1 ORDER BY received LIMIT ?2)",
+        "DELETE FROM own_starts WHERE token IN (SELECT token FROM own_starts WHERE received < ?1 LIMIT ?2)",
+    ):
+        gone += database.execute(sql, (moment, at_most)).rowcount
+    return gone
+
+
+def touch(database: sqlite3.Connection) -> None:
+    """Write a page that changes nothing: shows whether the disk takes writes."""
+    database.execute("UPDATE counters SET value = value WHERE name = 'transaction'")
+
+
+def _start(database: sqlite3.Connection, start: TransactionStart, received: str) -> Receipt:
+    """Rule 35: the same start sent again while that transaction is open and younger than a day gets the same id."""
+    badge = fold_badge(start.badge)
+    row = database.execute(
+        "SELECT transaction_id FROM transactions WHERE station = ? AND connector = ? AND badge = ? AND meter_start = ?"
+        " AND started = ? AND stopped IS NULL AND julianday(received) > julianday(?) - 1",
+        (start.station, start.connector, badge, start.meter_start, start.timestamp, received),
+    ).fetchone()
+    if row is not None:
+        return Receipt(int(row[0]), is_repeat=True)
+    (number,) = database.execute(
+        "UPDATE counters SET value = value % 2147483647 + 1 WHERE name = 'transaction' RETURNING value"
+    ).fetchone()
+    database.execute(
+        "INSERT INTO transactions (key, station, transaction_id, badge, connector, meter_start, started, received)"
+        " VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6, ?7)",
+        (str(number), start.station, badge, start.connector, start.meter_start, start.timestamp, received),
+    )
+    _event(database, received, start.station, str(number), "StartTransaction", start.text, start.meter_start)
+    return Receipt(number)
+
+
+def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) -> Receipt:
+    """Rule 35: deduplicated by its transaction id; a stop of an unknown id is kept as an event."""
+    key = str(stop.transaction_id)
+    row = database.execute("SELECT stopped, station FROM transactions WHERE key = ?", (key,)).fetchone()
+    is_ours = row is not None and row[1] == stop.station
+    if is_ours and row[0] is not None:
+        return Receipt(is_repeat=True)
+    if is_ours:
+        database.execute(
+            "UPDATE transactions SET stopped = ?, ended = ?, meter_stop = ?, reason = ? WHERE key = ?",
+            (stop.timestamp, received, stop.meter_stop, stop.reason, key),
+        )
+    known = key if is_ours else None
+    return _event(database, received, stop.station, known, "StopTransaction", stop.text, stop.meter_stop)
+
+
+def _sample(database: sqlite3.Connection, sample: TransactionSample, received: str) -> Receipt:
+    key = None if sample.transaction_id is None else str(sample.transaction_id)
+    if key is not None and sample.energy_wh is not None:
+        database.execute(
+            "UPDATE transactions SET meter_last = ? WHERE key = ? AND station = ?",
+            (sample.energy_wh, key, sample.station),
+        )
+    return _event(database, received, sample.station, key, "MeterValues", sample.text, sample.energy_wh)
+
+
+def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: str) -> Receipt:
+    what = (event.kind, event.text, event.energy_wh, event.sequence)
+    if not event.transaction_id:  # nobody can say which transaction it belongs to
+        return _event(database, received, event.station, None, *what)
+    key = f"{event.station}/{event.transaction_id}"
+    receipt = _event(database, received, event.station, key, *what)
+    if receipt.is_repeat:
+        return receipt
+    fields = (key, event.station, event.transaction_id, fold_badge(event.badge), event.connector)
+    # The first reading that comes is the first that was taken: a station sends its events in their order.
+    database.execute(
+        "INSERT INTO transactions (key, station, transaction_id, badge, connector, started, received, meter_start)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key)"
+        " DO UPDATE SET badge = CASE badge WHEN '' THEN excluded.badge ELSE badge END,"
+        " meter_start = coalesce(meter_start, excluded.meter_start),"
+        " meter_last = coalesce(excluded.meter_start, meter_last)",
+        (*fields, event.timestamp, received, event.energy_wh),
+    )
+    if event.kind == "Ended":
+        database.execute(
+            "UPDATE transactions SET stopped = ?, ended = ?, reason = ?, meter_stop = coalesce(?, meter_last)"
+            " WHERE key = ?",
+            (event.timestamp, received, event.reason, event.energy_wh, key),
+        )
+    return receipt
+
+
+def _event(
+    database: sqlite3.Connection,
+    received: str,
+    station: str,
+    key: str | None,
+    kind: str,
+    text: str,
+    energy_wh: int | None,
+    sequence: int | None = None,
+) -> Receipt:
+    done = database.execute(
+        "INSERT OR IGNORE INTO events (received, station, transaction_key, sequence, kind, text, energy_wh)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (received, station, key, sequence, kind, text, energy_wh),
+    )
+    return Receipt(is_repeat=done.rowcount == 0)
+
+
+def _security_event(database: sqlite3.Connection, event: SecurityEvent, received: str) -> Receipt:
+    database.execute(
+        "INSERT INTO security_events (received, station, kind, detail, timestamp, text) VALUES (?, ?, ?, ?, ?, ?)",
+        (received, event.station, event.kind, event.detail, event.timestamp, event.text),
+    )
+    return Receipt()
+
+
+def _fact(database: sqlite3.Connection, fact: StationFact, received: str) -> Receipt:
+    if fact.value is None:
+        database.execute("DELETE FROM station_facts WHERE station = ? AND name = ?", (fact.station, fact.name))
+    else:
+        database.execute(
+            "INSERT OR REPLACE INTO station_facts VALUES (?, ?, ?, ?)",
+            (fact.station, fact.name, fact.value, received),
+        )
+    return Receipt()
