@@ -7,13 +7,16 @@ import trio
 from pointsman_agent.entries import (
     Entry,
     OpenTransaction,
+    OwnStart,
     Receipt,
     SecurityEvent,
+    StationFact,
     TransactionEvent,
     TransactionSample,
     TransactionStart,
     TransactionStop,
 )
+from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import JournalFault, SecretMissing, StoredState, WireClosed, WireLost
 from pointsman_schema.badgelist import fold_badge
 
@@ -105,6 +108,9 @@ class MemoryJournal:
         self._transactions: dict[str, _Transaction] = {}
         self._starts: dict[tuple[object, ...], tuple[int, datetime]] = {}
         self._sequences: set[tuple[str, int]] = set()
+        self._facts: dict[str, dict[str, str]] = {}
+        self._tokens: dict[str, str] = {}
+        self.newest = ""
         self.entries: list[Entry] = []
         self.fault: str | None = None
 
@@ -118,8 +124,14 @@ class MemoryJournal:
                 receipt = self._stop(entry)
             case TransactionEvent():
                 receipt = self._event(entry)
+            case StationFact():
+                receipt = self._fact(entry)
+            case OwnStart():
+                self._tokens[entry.token] = entry.station
+                receipt = Receipt()
             case TransactionSample() | SecurityEvent():
                 receipt = Receipt()
+        self.newest = max(self.newest, rfc3339(self._clock.now()))
         if not receipt.is_repeat:
             self.entries.append(entry)
         return receipt
@@ -139,10 +151,37 @@ class MemoryJournal:
             if each.is_open and each.badge == badge
         ]
 
+    async def open_of_station(self, station: str) -> list[OpenTransaction]:
+        """Return the open transactions of a station, oldest first; raises JournalFault."""
+        await self._checkpoint()
+        return [
+            OpenTransaction(each.station, each.transaction_id, each.started)
+            for each in self._transactions.values()
+            if each.is_open and each.station == station
+        ]
+
+    async def facts_of(self, station: str) -> dict[str, str]:
+        """Return what is remembered of a station; raises JournalFault."""
+        await self._checkpoint()
+        return dict(sorted(self._facts.get(station, {}).items()))
+
+    async def station_of_token(self, token: str) -> str | None:
+        """Return the station that was asked to start with `token`; raises JournalFault."""
+        await self._checkpoint()
+        return self._tokens.get(token)
+
     async def _checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()
         if self.fault is not None:
             raise JournalFault(self.fault)
+
+    def _fact(self, fact: StationFact) -> Receipt:
+        facts = self._facts.setdefault(fact.station, {})
+        if fact.value is None:
+            facts.pop(fact.name, None)
+        else:
+            facts[fact.name] = fact.value
+        return Receipt()
 
     def _start(self, start: TransactionStart) -> Receipt:
         badge = fold_badge(start.badge)
