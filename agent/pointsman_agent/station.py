@@ -22,10 +22,9 @@ from pointsman_agent.routing import Route, uplink_target
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.streams import (
-    AnyStream,
     DialError,
     OwnedStream,
-    accept_tls,
+    RawStream,
     certificate_name,
     detect_silence,
     peer_address,
@@ -86,10 +85,10 @@ class _Connection:
     def __init__(self, house: House, listener_name: str, stream: trio.SocketStream, shaken: Callable[[], None]) -> None:
         self._house = house
         self._listener_name = listener_name
-        self._stream = stream
+        self._stream = RawStream.taken_from(stream)
         self._shaken = shaken
         self._owned: OwnedStream | None = None
-        self._address = peer_address(stream)
+        self._address = peer_address(self._stream)
 
     async def serve(self, nursery: trio.Nursery) -> None:
         """Serve to the end; tasks of both wires live in `nursery`."""
@@ -128,13 +127,14 @@ class _Connection:
         """Close the connection, drained."""
         if self._owned is not None:
             await self._owned.finish()
-        await trio.aclose_forcefully(self._stream)
+        self._stream.close()
 
     async def _read_request(self, nursery: trio.Nursery, ready: ReadyListener) -> tuple[StationRequest, str | None]:
         detect_silence(self._stream, user_timeout_s=SILENT_TCP_S)
-        secured: AnyStream = self._stream if ready.context is None else await accept_tls(self._stream, ready.context)
-        self._owned = OwnedStream(secured)
-        return await read_request(nursery, self._owned), certificate_name(secured)
+        if ready.context is not None:
+            await self._stream.secure(ready.context)
+        self._owned = OwnedStream(self._stream)
+        return await read_request(nursery, self._owned), certificate_name(self._stream)
 
     async def _refuse(self, request: StationRequest, refused: Refused) -> None:
         """Answer an unknown or unauthenticated station (rule 2): later and later to an address that goes on failing."""

@@ -1,16 +1,18 @@
-"""TCP, TLS and HTTP CONNECT for both legs, on streams that we own: every write has a deadline, every close an end.
+"""TCP, TLS and HTTP CONNECT for both legs, on sockets that we own: every write has a deadline, every close an end.
 
-trio-websocket reads and writes through an `OwnedStream`; so its pings, pongs and Close frames are bounded too, whatever
-the library does (its own time-outs do not hold against a mute peer).
+A `RawStream` is a non-blocking socket, plain or an `ssl.SSLSocket`, on which trio tasks wait. It has no buffer of its
+own, so that a connection can be handed over to the data plane between two bytes; `trio.SSLStream`, which holds TLS in
+memory, could not. trio-websocket reads and writes through an `OwnedStream`; so its writes are bounded too, whatever the
+library does.
 """
 
 import base64
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import h11
 import trio
@@ -20,7 +22,7 @@ DRAIN_WITHIN_S: Final = 2.0  # rule 26: both sockets are drained for at most 2 s
 RECEIVE_BYTES: Final = 16 * 1024
 LARGEST_PROXY_HEAD_BYTES: Final = 16 * 1024
 
-AnyStream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+Result = TypeVar("Result")
 
 
 class DialError(Exception):
@@ -31,6 +33,76 @@ class DialError(Exception):
         self.error = error
 
 
+class RawStream:
+    """A connected non-blocking socket. Raises BrokenResourceError for whatever the peer or the network did."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+
+    @classmethod
+    def taken_from(cls, stream: trio.SocketStream) -> "RawStream":
+        """Return the connection of `stream`, which has it no more."""
+        return cls(socket.socket(fileno=stream.socket.detach()))
+
+    async def secure(self, context: ssl.SSLContext, *, server_name: str | None = None) -> None:
+        """Make the TLS handshake, as a server where no `server_name` is given; raises DialError `tls`."""
+        is_server = server_name is None
+        self.sock = context.wrap_socket(
+            self.sock, server_side=is_server, server_hostname=server_name, do_handshake_on_connect=False
+        )
+        try:
+            await self._when_readable(self.sock.do_handshake)
+        except trio.BrokenResourceError as error:
+            raise DialError("tls", tls_cause(error.__cause__)) from error
+
+    async def receive_some(self, most: int = RECEIVE_BYTES) -> bytes:
+        """Return the next bytes, `b""` at the end."""
+        await trio.lowlevel.checkpoint()
+        return await self._when_readable(lambda: self.sock.recv(most))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of `data`."""
+        await trio.lowlevel.checkpoint()
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self.sock.send(rest) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await self._wait(trio.lowlevel.wait_writable)
+            except ssl.SSLWantReadError:
+                await self._wait(trio.lowlevel.wait_readable)
+            except (OSError, ValueError) as error:  # ValueError: an SSLSocket that was closed meanwhile
+                raise trio.BrokenResourceError(str(error)) from error
+
+    def shut_down_writing(self) -> None:
+        """Send a FIN; raises OSError when there is nobody to send it to."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket, at once; whoever waits on it is told."""
+        if self.sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.sock)
+            self.sock.close()
+
+    async def _when_readable(self, operation: Callable[[], Result]) -> Result:
+        while True:
+            try:
+                return operation()
+            except (BlockingIOError, ssl.SSLWantReadError):
+                await self._wait(trio.lowlevel.wait_readable)
+            except ssl.SSLWantWriteError:
+                await self._wait(trio.lowlevel.wait_writable)
+            except (OSError, ValueError) as error:
+                raise trio.BrokenResourceError(str(error)) from error
+
+    async def _wait(self, wait: Callable[[socket.socket], Awaitable[None]]) -> None:
+        try:
+            await wait(self.sock)
+        except (trio.ClosedResourceError, OSError, ValueError) as error:
+            raise trio.BrokenResourceError("closed") from error
+
+
 class OwnedStream(trio.abc.Stream):
     """A connected stream whose owner alone ends it.
 
@@ -38,8 +110,8 @@ class OwnedStream(trio.abc.Stream):
     closes, so that the peer gets our last frame (a close with unread input would send RST and destroy it).
     """
 
-    def __init__(self, stream: AnyStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: RawStream | trio.SocketStream) -> None:
+        self._stream = stream if isinstance(stream, RawStream) else RawStream.taken_from(stream)
         self._reading: trio.CancelScope | None = None
         self._is_parting = False
         self.last_heard = trio.current_time()
@@ -49,16 +121,16 @@ class OwnedStream(trio.abc.Stream):
         if self._is_parting:
             await trio.lowlevel.checkpoint()
             return b""
-        data: bytes | bytearray = b""
+        data = b""
         with trio.CancelScope() as self._reading:
             try:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = await self._stream.receive_some()
+            except trio.BrokenResourceError:
                 return b""
             finally:
                 self._reading = None
         self.last_heard = trio.current_time()
-        return bytes(data)
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data`; a write that did not finish, for whatever reason, kills the stream: half a frame is none."""
@@ -93,15 +165,14 @@ class OwnedStream(trio.abc.Stream):
         self._abort()
 
     async def _drain(self) -> None:
-        transport = raw_socket_stream(self._stream)
         with trio.move_on_after(DRAIN_WITHIN_S, shield=True):
             try:
                 while self._reading is not None:  # its cancellation has yet to be delivered
                     await trio.lowlevel.checkpoint()
-                transport.socket.shutdown(socket.SHUT_WR)
-                while await transport.receive_some(RECEIVE_BYTES):
+                self._stream.shut_down_writing()
+                while await self._stream.receive_some():
                     pass
-            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+            except (OSError, trio.BrokenResourceError, trio.BusyResourceError):
                 pass  # the peer was faster, or its reader has not noticed yet: nothing is left to drain
 
     def _part(self) -> None:
@@ -111,7 +182,7 @@ class OwnedStream(trio.abc.Stream):
 
     def _abort(self) -> None:
         self._part()
-        raw_socket_stream(self._stream).socket.close()
+        self._stream.close()
 
 
 async def dial(
@@ -121,7 +192,7 @@ async def dial(
     proxy: "ProxyAddress | None" = None,
     tls: ssl.SSLContext | None = None,
     on_step: Callable[[str], None] = lambda step: None,
-) -> AnyStream:
+) -> RawStream:
     """Return a connected stream, TLS handshake done; the caller bounds the time and closes it.
 
     `on_step` is told each step that succeeded, in order: dns, tcp, proxy, tls. Raises DialError
@@ -136,14 +207,13 @@ async def dial(
         if proxy is not None:
             await _open_tunnel(stream, host, port, proxy)
             on_step("proxy")
-        if tls is None:
-            return stream
-        secured = await _wrap_tls(stream, tls, host)
-        on_step("tls")
-        return secured
+        if tls is not None:
+            await stream.secure(tls, server_name=host)
+            on_step("tls")
     except BaseException:
-        await trio.aclose_forcefully(stream)
+        stream.close()
         raise
+    return stream
 
 
 class ProxyAddress:
@@ -163,67 +233,51 @@ class ProxyAddress:
         return cls(host, port, b"Basic " + encoded)
 
 
-async def accept_tls(stream: trio.SocketStream, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
-    """Return the TLS server's side of `stream`; raises DialError `tls`. The caller bounds the time."""
-    wrapped = trio.SSLStream(stream, context, server_side=True, https_compatible=True)
-    try:
-        await wrapped.do_handshake()
-    except trio.BrokenResourceError as error:
-        raise DialError("tls", tls_cause(error)) from error
-    return wrapped
-
-
-def peer_address(stream: trio.SocketStream) -> str:
+def peer_address(stream: RawStream) -> str:
     """Return the IP address of the other end; empty when it has gone."""
     try:
-        return str(stream.socket.getpeername()[0])
+        return str(stream.sock.getpeername()[0])
     except OSError:
         return ""
 
 
-def certificate_name(stream: AnyStream) -> str | None:
+def certificate_name(stream: RawStream) -> str | None:
     """Return the common name of the peer's certificate, if it showed one."""
-    if not isinstance(stream, trio.SSLStream):
-        return None
-    certificate = stream.getpeercert()
-    for relative_name in (certificate or {}).get("subject", ()):
+    for relative_name in _certificate(stream).get("subject", ()):
         for kind, value in relative_name:
             if kind == "commonName":
                 return str(value)
     return None
 
 
-def certificate_expiry(stream: AnyStream) -> datetime | None:
+def certificate_expiry(stream: RawStream) -> datetime | None:
     """Return when the certificate that the peer showed expires; None without TLS."""
-    if not isinstance(stream, trio.SSLStream):
-        return None
-    certificate = stream.getpeercert() or {}
-    not_after = certificate.get("notAfter")
+    not_after = _certificate(stream).get("notAfter")
     return None if not_after is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC)
 
 
-def detect_silence(stream: trio.SocketStream, *, user_timeout_s: float) -> None:
+def detect_silence(stream: RawStream, *, user_timeout_s: float) -> None:
     """Let the kernel notice a pulled cable: probes on an idle connection, and a bound on unacknowledged data."""
-    sock = stream.socket
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
+        stream.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
 
 
-def raw_socket_stream(stream: AnyStream) -> trio.SocketStream:
-    """Return the TCP stream under `stream`."""
-    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
-
-
-def tls_cause(error: BaseException) -> str:
+def tls_cause(error: BaseException | None) -> str:
     """Return why a TLS handshake failed, in words for the log and the status."""
-    cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
+    if isinstance(error, ssl.SSLCertVerificationError):
         hint = {9: " (or the controller's clock is slow)", 10: " (or the controller's clock is fast)"}
-        return f"certificate: {cause.verify_message}{hint.get(cause.verify_code, '')}"
-    if isinstance(cause, ssl.SSLError):
-        return cause.reason or str(cause)
-    return "the peer ended the TLS handshake"
+        return f"certificate: {error.verify_message}{hint.get(error.verify_code, '')}"
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        return "the peer ended the TLS handshake"
+    if isinstance(error, ssl.SSLError):
+        return error.reason or str(error)
+    return str(error)
+
+
+def _certificate(stream: RawStream) -> dict[str, Any]:
+    """What the peer's certificate says, as the ssl module has it; empty without one."""
+    return (stream.sock.getpeercert() or {}) if isinstance(stream.sock, ssl.SSLSocket) else {}
 
 
 async def _look_up(host: str, port: int) -> None:
@@ -235,9 +289,9 @@ async def _look_up(host: str, port: int) -> None:
         raise DialError("dns", f"{host}: no host name") from error
 
 
-async def _connect_tcp(host: str, port: int) -> trio.SocketStream:
+async def _connect_tcp(host: str, port: int) -> RawStream:
     try:
-        return await trio.open_tcp_stream(host, port)
+        return RawStream.taken_from(await trio.open_tcp_stream(host, port))
     except OSError as error:
         raise DialError("tcp", f"{host}:{port}: {_cause(error)}") from error
 
@@ -251,18 +305,7 @@ def _cause(error: OSError) -> str:
     return os.strerror(last.errno) if last.errno else str(last)
 
 
-async def _wrap_tls(
-    stream: trio.SocketStream, context: ssl.SSLContext, server_name: str
-) -> trio.SSLStream[trio.SocketStream]:
-    wrapped = trio.SSLStream(stream, context, server_hostname=server_name, https_compatible=True)
-    try:
-        await wrapped.do_handshake()
-    except trio.BrokenResourceError as error:
-        raise DialError("tls", tls_cause(error)) from error
-    return wrapped
-
-
-async def _open_tunnel(stream: trio.SocketStream, host: str, port: int, proxy: ProxyAddress) -> None:
+async def _open_tunnel(stream: RawStream, host: str, port: int, proxy: ProxyAddress) -> None:
     """HTTP CONNECT (RFC 9110 section 9.3.6)."""
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     headers = [(b"Host", target.encode())]
@@ -281,11 +324,11 @@ async def _open_tunnel(stream: trio.SocketStream, host: str, port: int, proxy: P
         raise DialError("proxy", "the proxy sent data of its own before the tunnel")
 
 
-async def _proxy_status(stream: trio.SocketStream, http: h11.Connection) -> int:
+async def _proxy_status(stream: RawStream, http: h11.Connection) -> int:
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
-            http.receive_data(await stream.receive_some(RECEIVE_BYTES))
+            http.receive_data(await stream.receive_some())
         elif isinstance(event, h11.Response):
             return event.status_code
         elif not isinstance(event, h11.InformationalResponse):

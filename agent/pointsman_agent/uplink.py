@@ -22,14 +22,13 @@ from pointsman_agent.ports import SecretValues, Wire
 from pointsman_agent.routing import Route, UplinkTarget, uplink_target
 from pointsman_agent.status import Status
 from pointsman_agent.streams import (
-    AnyStream,
     DialError,
     OwnedStream,
     ProxyAddress,
+    RawStream,
     certificate_expiry,
     detect_silence,
     dial,
-    raw_socket_stream,
 )
 from pointsman_agent.upgrade import HandshakeFailed, Opened, open_client
 from pointsman_agent.uplinkkeys import UplinkKeys
@@ -197,7 +196,7 @@ class Uplinks:
         stream = await _dial(in_force, route.supervision_name, target)
         self._status.supervision(route.supervision_name).certificate_expires = certificate_expiry(stream)
         silence = route.supervision.ping_interval + route.supervision.message_timeout
-        detect_silence(raw_socket_stream(stream), user_timeout_s=silence)
+        detect_silence(stream, user_timeout_s=silence)
         owned = OwnedStream(stream)
         headers = [] if key is None else [(b"Authorization", basic_header(route.identity, key))]
         is_open = False
@@ -230,7 +229,7 @@ class Uplinks:
             log.info("supervision not reachable", supervision=name, error=reason, why=str(error))
             return
         record.certificate_expires = certificate_expiry(stream)
-        await trio.aclose_forcefully(stream)
+        stream.close()
         record.is_reachable = True
         gate.reached(trio.current_time())
 
@@ -261,7 +260,7 @@ def proxy_address(proxy: Proxy | None, secrets: SecretValues) -> ProxyAddress | 
     return ProxyAddress.with_password(parts.hostname or "", parts.port or 3128, parts.username, password)
 
 
-async def _dial(in_force: InForce, name: str, target: UplinkTarget) -> AnyStream:
+async def _dial(in_force: InForce, name: str, target: UplinkTarget) -> RawStream:
     supervision = in_force.routing.config.supervisions[name]
     connect = partial(dial, target.host, target.port, proxy=proxy_address(supervision.proxy, in_force.secrets))
     return await connect(tls=in_force.supervision_contexts[name] if target.is_tls else None)
