@@ -1,16 +1,19 @@
 """What the admin interface answers: JSON of the status behind a token, and health checks without one."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pointsman_agent.web.errors import AdminError
 
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
@@ -53,8 +56,9 @@ def admin_app(
     snapshot: Callable[[], Awaitable[dict[str, Any]]],
     is_ready: Callable[[], bool],
     reload: Callable[[], None],
+    routes: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
-    """Return the application. `hosts` are the Host headers under which it answers."""
+    """Return the application. `hosts` are the Host headers under which it answers, `routes` what else it has."""
 
     async def status(request: Request) -> Response:
         return JSONResponse(await snapshot())
@@ -75,9 +79,21 @@ def admin_app(
             Route("/api/reload", read_again, methods=["POST"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *routes,
         ],
         middleware=[Middleware(Gate, token=token, hosts=hosts)],
+        exception_handlers={HTTPException: _no_such_thing, AdminError: _refused},
     )
+
+
+async def _no_such_thing(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AdminError)
+    return _error(error.status, str(error))
 
 
 def _authority_of(origin: str) -> str:

@@ -1,14 +1,26 @@
-"""Serves the admin application: a socket that is bound before anything else starts, hypercorn on trio."""
+"""Serves the admin application: a socket that is bound before anything else starts, HTTP/1.1 by h11 on trio.
+
+A server of our own, since this one must never hold up the agent: hypercorn shields its writes without a deadline, so
+that one client that does not read keeps the agent from ending, and a body that no handler reads blocks its connection
+for good. Here every wait has a bound, and cancelling ends them all.
+"""
 
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
 
-import hypercorn.trio
-from hypercorn.config import Config
+import structlog
+import trio
 from starlette.types import ASGIApp
 
-GRACEFUL_WITHIN_S = 2.0  # open requests at the end of the agent
-KEEP_ALIVE_S = 15.0
+from pointsman_agent.streams import OwnedStream
+from pointsman_agent.web.connection import Connection
+
+GRACEFUL_WITHIN_S: Final = 2.0  # open requests at the end of the agent
+MOST_CONNECTIONS: Final = 64  # at once; more are closed unanswered
+
+log = structlog.get_logger()
 
 
 class AdminBindError(Exception):
@@ -40,12 +52,38 @@ def authority_of(sock: socket.socket) -> str:
 
 
 async def serve(app: ASGIApp, sock: socket.socket, until: Callable[[], Awaitable[None]]) -> None:
-    """Serve `app` on `sock` until `until` returns; the socket is closed then."""
-    config = Config()
-    config.bind = [f"fd://{sock.detach()}"]
-    config.accesslog = config.errorlog = None
-    config.graceful_timeout = GRACEFUL_WITHIN_S
-    config.keep_alive_timeout = KEEP_ALIVE_S
-    config.h11_max_incomplete_size = 16 * 1024
-    config.max_app_queue_size = 10
-    await hypercorn.trio.serve(app, config, shutdown_trigger=until)  # type: ignore[arg-type]
+    """Serve `app` on `sock` until `until` returns; the socket is closed then, and open requests have a bounded time."""
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup()))
+    sock.close()
+    server = _Server(app)
+    async with trio.open_nursery() as connections:
+        async with listener, trio.open_nursery() as accepting:
+            accepting.start_soon(partial(trio.serve_listeners, server.serve, [listener], handler_nursery=connections))
+            await until()
+            accepting.cancel_scope.cancel()
+        connections.cancel_scope.deadline = trio.current_time() + GRACEFUL_WITHIN_S
+
+
+class _Server:
+    """Takes connections up to a number; the boundary of their errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open = 0
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """Serve one connection to its end. Whatever happens in here stays in here."""
+        if self._open >= MOST_CONNECTIONS:
+            await trio.aclose_forcefully(stream)
+            return
+        owned = OwnedStream(stream)
+        self._open += 1
+        try:
+            await Connection(self._app, owned).serve()
+        except* trio.BrokenResourceError:
+            pass  # it does not read, or has gone
+        except* Exception:
+            log.exception("admin request failed")
+        finally:
+            self._open -= 1
+            await owned.finish()

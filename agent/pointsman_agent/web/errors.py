@@ -1,0 +1,9 @@
+"""A request of the admin interface that is refused: the HTTP status and the words that it gets."""
+
+
+class AdminError(Exception):
+    """What was asked is not to be had. `status` is the HTTP status; the message says why and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
