@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pointsman_schema.bundle import Bundle, BundleFormatError, Source, bundle_of, read_payload, write_payload
+from pointsman_schema.bundle import BundleFormatError, Source, read_payload, write_payload_of
 from pointsman_schema.envelope import (
     LARGEST_ENVELOPE_BYTES,
     EnvelopeError,
@@ -22,15 +22,26 @@ class BundleTooLarge(Exception):
     """A bundle that agents would refuse for its size. The author of the site is at fault."""
 
 
-def make_bundle(site: ResolvedSite, tree: SourceTree, *, sequence: int, revision: str | None) -> Bundle:
+@dataclass(frozen=True, slots=True)
+class NewBundle:
+    """The bundle of a site: its payload, and the digest of the configuration in it."""
+
+    site: str
+    digest: str
+    payload: bytes
+
+
+def make_bundle(site: ResolvedSite, tree: SourceTree, *, sequence: int, revision: str | None) -> NewBundle:
     """Return the bundle of `site`, locked on the files of `tree`."""
     source = Source(revision=revision, file=site.file)
-    return bundle_of(site.config, site=site.site, sequence=sequence, source=source, lock=lock_of(tree, site.inputs))
+    lock = lock_of(tree, site.inputs)
+    digest, payload = write_payload_of(site.config, site=site.site, sequence=sequence, source=source, lock=lock)
+    return NewBundle(site.site, digest, payload)
 
 
-def emit(bundle: Bundle, keys: Sequence[Ed25519PrivateKey] = ()) -> bytes:
+def emit(bundle: NewBundle, keys: Sequence[Ed25519PrivateKey] = ()) -> bytes:
     """Return the envelope of `bundle`, signed by each of `keys`; raises BundleTooLarge."""
-    envelope = seal(write_payload(bundle), keys)
+    envelope = seal(bundle.payload, keys)
     if len(envelope) > LARGEST_ENVELOPE_BYTES:
         raise BundleTooLarge(
             f"the bundle of {bundle.site} has {len(envelope)} bytes, more than {LARGEST_ENVELOPE_BYTES}; "
@@ -48,9 +59,9 @@ class OldBundle:
     sequence: int | None = None
     is_trusted: bool = False
 
-    def says(self, bundle: Bundle) -> bool:
+    def says(self, bundle: NewBundle) -> bool:
         """Return whether it has the configuration of `bundle`, for the same site."""
-        return (self.site, self.digest) == (bundle.site, bundle.config_digest)
+        return (self.site, self.digest) == (bundle.site, bundle.digest)
 
     def blocks(self, digest: str, sequence: int) -> bool:
         """Return whether a controller that knows it refuses the configuration `digest` under `sequence`.

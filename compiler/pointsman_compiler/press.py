@@ -98,7 +98,7 @@ class Press:
         is_current = old is not None and old.is_trusted and old.says(bundle) and not order.write_all
         if not is_current:
             (order.staging / f"{site.site}{order.suffix}").write_bytes(emit(bundle, self._keys))
-        return Made(site.site, bundle.config_digest, site.inputs, not is_current, old)
+        return Made(site.site, bundle.digest, site.inputs, not is_current, old)
 
     def _in_place(self, site: str) -> OldBundle | None:
         try:

@@ -62,13 +62,14 @@ class ResolvedSite:
     written: Mapping[Path, Path | Origin]
 
     def origin(self, path: Path) -> Origin:
-        """Return where the value at `path` of the configuration was written; for an unknown path, its ancestor."""
+        """Return where the value at `path` of the configuration was written; what nobody wrote is built in."""
         for length in range(len(path), 0, -1):
             found = self.written.get(path[:length])
             if isinstance(found, Origin):
                 return found
             if found is not None:
-                return self.layered.origin(found + path[length:])
+                source = found + path[length:]
+                return BUILT_IN if self.layered.at(source, _ABSENT) is _ABSENT else self.layered.origin(source)
         return BUILT_IN
 
 
@@ -111,14 +112,14 @@ class _Writer:
         }
 
     def _take(self, to: Path, path: Path, built_in: Any) -> Any:
-        """The written value at `path`, or the built-in one; either way `to` gets its origin."""
-        found = self.site.at(path, _ABSENT)
-        self.written[to] = BUILT_IN if found is _ABSENT else path
-        return built_in if found is _ABSENT else found
+        """The written value at `path`, or the built-in one; either way `to` comes from there."""
+        self.written[to] = path
+        return self.site.at(path, built_in)
 
     def _defaulted(self, path: Path, defaults: Mapping[str, Any], to: Path | None = None) -> dict[str, Any]:
-        to = to or path
-        return {key: self._take((*to, key), (*path, key), value) for key, value in defaults.items()}
+        found = self.site.map_at(path)
+        self.written[to or path] = path
+        return {key: found.get(key, value) for key, value in defaults.items()}
 
     def _each(self, path: Path, write: Callable[[Path, str], Any]) -> dict[str, Any]:
         self.written[path] = path

@@ -4,6 +4,7 @@ A path never leaves the root: not by `..`, not as an absolute path, not through 
 memory, so that everything that is said of a site is about the same bytes; `trim` lets go of it between two sites.
 """
 
+import io
 import os
 import re
 import stat
@@ -121,26 +122,26 @@ class SourceTree:
 
     def _read_once(self, file: str) -> bytes:
         try:
-            path, kind = self._real(file)
+            path, status = self._real(file)
         except FileNotFoundError as error:
             raise SourceError("missing", file, f"there is no file {file}", "check the path; case counts") from error
         except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links, before Python 3.13
             raise _unreadable(file, error) from error
         if not path.startswith(self._folder("") + os.sep):
             raise SourceError("link", file, f"{file} is a link out of the sites folder", "put the file itself there")
-        if not stat.S_ISREG(kind):  # reading a pipe or a device might never end
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
             raise SourceError("unreadable", file, f"{file} is not a regular file", "name a file")
-        return _read_bounded(file, path)
+        return _read_bounded(file, path, status.st_size)
 
-    def _real(self, file: str) -> tuple[str, int]:
-        """The path of `file` without links, and its mode; raises OSError or ValueError."""
+    def _real(self, file: str) -> tuple[str, os.stat_result]:
+        """The path of `file` without links, and what the disk says of it; raises OSError or ValueError."""
         folder, _, name = file.rpartition("/")
         path = os.path.join(self._folder(folder), name)
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode):
             path = os.path.realpath(path, strict=True)
             status = os.lstat(path)
-        return path, status.st_mode
+        return path, status
 
     def _folder(self, folder: str) -> str:
         """The path of a folder without links; asked of the disk once, since a fleet has many files in few folders."""
@@ -149,16 +150,24 @@ class SourceTree:
         return self._folders[folder]
 
 
-def _read_bounded(file: str, path: str) -> bytes:
-    try:
-        with open(path, "rb") as opened:
-            content = opened.read(LARGEST_READ_BYTES + 1)
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    if len(content) > LARGEST_READ_BYTES:
+def _read_bounded(file: str, path: str, size: int) -> bytes:
+    """The bytes of the file, of which the disk said `size`: a file that grows meanwhile is taken as it was."""
+    if size > LARGEST_READ_BYTES:
         message = f"{file} has more than {LARGEST_READ_BYTES} bytes (16 MiB)"
         raise SourceError("too-large", file, message, "split it, or name a smaller file")
-    return content
+    try:
+        with open(path, "rb", buffering=0) as opened:
+            return _all_of(opened, size)
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _all_of(opened: io.FileIO, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size > 0 and (part := opened.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _refuse_absolute(file: str) -> None:

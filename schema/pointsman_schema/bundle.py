@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from pointsman_schema.canonical import CanonicalError, canonical_bytes, digest_of
+from pointsman_schema.canonical import CanonicalError, canonical_bytes, canonical_object, digest_of
 
 FORMAT: Final = 1
 PAYLOAD_TYPE = "application/vnd.pointsman.bundle.v1+json"
@@ -341,6 +341,24 @@ def bundle_of(config: Config, *, site: str, sequence: int, source: Source, lock:
 def write_payload(bundle: Bundle) -> bytes:
     """Return the canonical payload bytes of `bundle`."""
     return canonical_bytes(bundle)
+
+
+def write_payload_of(config: Config, *, site: str, sequence: int, source: Source, lock: Lock) -> tuple[str, bytes]:
+    """Return the digest of `config` and the payload of its bundle: what `bundle_of` and `write_payload` give.
+
+    In half the time: `config`, by far the largest part, is brought into its canonical form once.
+    """
+    canonical = canonical_bytes(config)
+    digest = digest_of(canonical)
+    members = {
+        "format": FORMAT,
+        "site": site,
+        "sequence": sequence,
+        "configDigest": digest,
+        "source": source,
+        "lock": lock,
+    }
+    return digest, canonical_object(members, {"config": canonical})
 
 
 def read_payload(payload: bytes) -> Bundle:

@@ -6,6 +6,7 @@ UTF-16 unit agree on ASCII, and integers have one form.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
 
@@ -34,6 +35,17 @@ def canonical_bytes(value: object) -> bytes:
         raise CanonicalError("canonical JSON holds no lone surrogates") from error
 
 
+def canonical_object(members: Mapping[str, object], canonical: Mapping[str, bytes]) -> bytes:
+    """Return the canonical JSON of an object of `members` and of those whose canonical bytes are at hand already.
+
+    Raises CanonicalError for what has none among `members`; `canonical` is taken as it is.
+    """
+    plain = msgspec.to_builtins(members, str_keys=False)
+    _demand_canonical(plain)
+    raw = {key: msgspec.Raw(value) for key, value in canonical.items()}
+    return msgspec.json.encode({**plain, **raw}, order="sorted")
+
+
 def digest_of(data: bytes) -> str:
     """Return `sha256:` and the hex digest of `data`."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
@@ -56,7 +68,10 @@ def _demand_canonical(value: object) -> None:
             raise CanonicalError(f"canonical JSON holds no {type(item).__name__}")
 
 
-def _demand_ascii_keys(value: dict[object, object]) -> None:
-    for key in value:
-        if not isinstance(key, str) or not key.isascii():
-            raise CanonicalError(f"canonical JSON has ASCII keys only, got {key!r}")
+def _demand_ascii_keys(value: dict[str, object]) -> None:
+    try:
+        is_ascii = "".join(value).isascii()  # one call for all keys
+    except TypeError as error:
+        raise CanonicalError("canonical JSON has texts as keys only") from error
+    if not is_ascii:
+        raise CanonicalError(f"canonical JSON has ASCII keys only, got {sorted(value)}")

@@ -4,15 +4,21 @@ import json
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pointsman_schema.bundle import (
     READ_REASONS,
     BundleFormatError,
+    Input,
+    Lock,
+    Source,
+    bundle_of,
     bundle_schema,
     read_payload,
     write_payload,
+    write_payload_of,
 )
 from pointsman_schema.canonical import canonical_bytes, digest_of
 from support.small_bundle import small_bundle, small_config
@@ -36,6 +42,18 @@ def with_fresh_digest(plain: dict[str, Any]) -> bytes:
 
 def test_what_is_written_is_read_back() -> None:
     assert read_payload(write_payload(small_bundle())) == small_bundle()
+
+
+@given(st.text(max_size=20), st.integers(0, 2**53 - 1))
+def test_the_quick_way_to_a_payload_gives_the_same_bytes(title: str, sequence: int) -> None:
+    config = msgspec.structs.replace(small_config(), title=title)
+    lock = Lock(compiler="1.0.0", tzdata="2026.6", inputs=[Input(file="é.yaml", digest=digest_of(b""))])
+    source = Source(revision=title, file="é.yaml")
+    bundle = bundle_of(config, site="a", sequence=sequence, source=source, lock=lock)
+
+    digest, payload = write_payload_of(config, site="a", sequence=sequence, source=source, lock=lock)
+
+    assert (digest, payload) == (bundle.config_digest, write_payload(bundle))
 
 
 def test_the_digest_covers_the_configuration_alone() -> None:
