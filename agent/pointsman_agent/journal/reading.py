@@ -7,9 +7,15 @@ from pointsman_agent.entries import OpenTransaction, SecurityEvent, TransactionR
 
 MOST_IN_A_REPORT: Final = 100_000  # rows; a report is one answer of the admin interface
 
+# Both conditions on `sequence`, since each has an index of its own.
+_LAST_READING: Final = (
+    "(SELECT energy_wh FROM (SELECT id, energy_wh FROM events WHERE transaction_key = key AND sequence IS NOT NULL"
+    " UNION ALL SELECT id, energy_wh FROM events WHERE transaction_key = key AND sequence IS NULL)"
+    " WHERE energy_wh IS NOT NULL ORDER BY id DESC LIMIT 1)"
+)
 _RECORD: Final = (
     "SELECT station, transaction_id, badge, connector, started, received, stopped, ended,"
-    " max(0, coalesce(meter_stop, meter_last) - meter_start), reason FROM transactions"
+    f" max(0, coalesce(meter_stop, {_LAST_READING}) - meter_start), reason FROM transactions"
     " WHERE received >= ? ORDER BY received, station, transaction_id LIMIT ?"
 )
 

@@ -49,12 +49,11 @@ INSERT INTO counters VALUES ('transaction', {first_id});
 """
 
 _VERSION_2: Final = """
-ALTER TABLE transactions ADD COLUMN meter_last INTEGER;     -- Wh, the newest reading
 ALTER TABLE transactions ADD COLUMN ended TEXT;             -- the end, by the controller's clock
 UPDATE transactions SET ended = received WHERE stopped IS NOT NULL;
 ALTER TABLE events ADD COLUMN energy_wh INTEGER;            -- the energy register that the message holds
 CREATE INDEX event_age ON events (received);
-CREATE INDEX events_of_transaction ON events (transaction_key) WHERE transaction_key IS NOT NULL;
+CREATE INDEX events_of_transaction ON events (transaction_key) WHERE sequence IS NULL;  -- the rest is in event_once
 CREATE INDEX transaction_age ON transactions (received);
 CREATE INDEX security_event_age ON security_events (received);
 CREATE TABLE station_facts (

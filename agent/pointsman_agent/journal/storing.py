@@ -45,8 +45,10 @@ def forget_before(database: sqlite3.Connection, moment: str, at_most: int) -> in
     gone = 0
     for sql in (
         "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE received < ?1 ORDER BY received LIMIT ?2)",
-        "DELETE FROM transactions WHERE key IN (SELECT key FROM transactions WHERE received < ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM events WHERE transaction_key = key) ORDER BY received LIMIT ?2)",
+        "DELETE FROM transactions WHERE key IN (SELECT key FROM transactions WHERE received < ?1"
+        " AND NOT EXISTS (SELECT 1 FROM events WHERE transaction_key = key AND sequence IS NOT NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM events WHERE transaction_key = key AND sequence IS NULL)"
+        " ORDER BY received LIMIT ?2)",
         "DELETE FROM security_events WHERE id IN"
         " (SELECT id FROM security_events WHERE received < ?1 ORDER BY received LIMIT ?2)",
         "DELETE FROM own_starts WHERE token IN (SELECT token FROM own_starts WHERE received < ?1 LIMIT ?2)",
@@ -100,11 +102,6 @@ def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) ->
 
 def _sample(database: sqlite3.Connection, sample: TransactionSample, received: str) -> Receipt:
     key = None if sample.transaction_id is None else str(sample.transaction_id)
-    if key is not None and sample.energy_wh is not None:
-        database.execute(
-            "UPDATE transactions SET meter_last = ? WHERE key = ? AND station = ?",
-            (sample.energy_wh, key, sample.station),
-        )
     return _event(database, received, sample.station, key, "MeterValues", sample.text, sample.energy_wh)
 
 
@@ -117,19 +114,19 @@ def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: s
     if receipt.is_repeat:
         return receipt
     fields = (key, event.station, event.transaction_id, fold_badge(event.badge), event.connector)
-    # The first reading that comes is the first that was taken: a station sends its events in their order.
+    # The first reading that comes is the first that was taken: a station sends its events in their order. Most events
+    # change nothing here, and must not cost a page.
     database.execute(
         "INSERT INTO transactions (key, station, transaction_id, badge, connector, started, received, meter_start)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key)"
         " DO UPDATE SET badge = CASE badge WHEN '' THEN excluded.badge ELSE badge END,"
-        " meter_start = coalesce(meter_start, excluded.meter_start),"
-        " meter_last = coalesce(excluded.meter_start, meter_last)",
+        " meter_start = coalesce(meter_start, excluded.meter_start)"
+        " WHERE badge = '' AND excluded.badge <> '' OR meter_start IS NULL AND excluded.meter_start IS NOT NULL",
         (*fields, event.timestamp, received, event.energy_wh),
     )
     if event.kind == "Ended":
         database.execute(
-            "UPDATE transactions SET stopped = ?, ended = ?, reason = ?, meter_stop = coalesce(?, meter_last)"
-            " WHERE key = ?",
+            "UPDATE transactions SET stopped = ?, ended = ?, reason = ?, meter_stop = ? WHERE key = ?",
             (event.timestamp, received, event.reason, event.energy_wh, key),
         )
     return receipt
