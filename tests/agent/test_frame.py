@@ -15,6 +15,7 @@ from pointsman_agent.ocpp.frame import (
     call_result,
     parse,
     payload_of,
+    result_payload,
 )
 
 HUGE_INTEGER = "9" * 5000
@@ -167,6 +168,14 @@ def test_a_payload_that_is_no_object_is_a_formation_violation_of_that_call(text:
         payload_of(parse(text))
 
     assert (caught.value.call_id, caught.value.code) == ("1", "FormationViolation")
+
+
+def test_the_payload_of_a_result_is_read_or_is_a_formation_violation() -> None:
+    assert result_payload(parse('[3,"1",{"a":1}]')) == {"a": 1}
+    for text in ('[3,"1",[]]', '[3,"1"]', '[3,"1",{}', '[3,"1",{},{}]'):
+        with pytest.raises(LocalFrameError, match=r".+") as caught:
+            result_payload(parse(text))
+        assert caught.value.call_id == "1"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=400))

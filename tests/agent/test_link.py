@@ -345,6 +345,14 @@ def test_r19_and_r36_a_held_call_that_was_not_stored_in_time_stays_unanswered() 
     assert hear(link, STATION, SECURITY_EVENT, 21.0) == [Keep(parse(SECURITY_EVENT))]
 
 
+def test_r36_an_event_that_could_not_be_stored_stays_unanswered_and_may_come_again() -> None:
+    link = a_link()
+    hear(link, STATION, SECURITY_EVENT)
+
+    assert link.handle(Stored("s1", STATION, is_stored=False), 1.0) == [Drop(STATION, "undecided", SECURITY_EVENT)]
+    assert hear(link, STATION, SECURITY_EVENT, 2.0) == [Keep(parse(SECURITY_EVENT))]
+
+
 def test_r23_an_answer_that_comes_after_the_end_is_discarded() -> None:
     link = a_link()
     hear(link, STATION, SECURITY_EVENT)

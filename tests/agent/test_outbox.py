@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 import trio.testing
-from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, Outbox
+from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, Outbox, OutputBudget
 from support.fakes import FakeWire
 
 
@@ -143,3 +143,18 @@ async def test_a_lost_peer_gets_nothing_more_and_ends_in_silence() -> None:
 
     assert wire.sent == []
     assert wire.closed == (1006, "")
+
+
+async def test_r29_all_outboxes_share_one_budget_and_give_back_what_they_held() -> None:
+    budget = OutputBudget(most=10)
+    sending, discarding, abandoned = (Outbox(FakeWire(), budget) for _ in range(3))
+    assert [outbox.put("1234") for outbox in (sending, discarding, abandoned)] == [True, True, False]
+
+    abandoned.release()
+    discarding.close(1001, "", discard=True)
+    sending.close(1000, "")
+    async with running(FakeWire(), sending):
+        pass
+
+    assert budget.change(10)
+    assert not budget.change(1)

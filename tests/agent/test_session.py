@@ -115,6 +115,17 @@ async def test_a_session_that_fails_is_forgotten_too() -> None:
     assert len(sessions) == 0
 
 
+async def test_a_peer_that_is_lost_at_a_ping_is_told_of_by_its_reader_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    wire = FakeWire()
+    wire.is_lost = True
+    with trio.move_on_after(3600.0) as scope:
+        await keep_alive(wire, Liveness(interval=30.0, patience=10.0, now=trio.current_time()))
+
+    assert scope.cancelled_caught
+
+
 async def test_r28_a_peer_that_answers_is_pinged_for_ever_and_a_silent_one_is_lost(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -274,8 +274,10 @@ class FakeWire:
         self.sent.append(text)
 
     async def ping(self) -> None:
-        """Count a ping."""
+        """Count a ping; raises WireLost when the peer is lost."""
         await trio.lowlevel.checkpoint()
+        if self.is_lost:
+            raise WireLost("the peer is lost")
         self.pings += 1
 
     async def close(self, code: int, reason: str) -> None:
