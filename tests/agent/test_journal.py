@@ -461,7 +461,7 @@ async def test_r36_samples_alone_are_gathered_and_a_start_never_waits(tmp_path: 
             await trio.lowlevel.checkpoint()
             start_took = await seconds_of(journal.append(start()))
 
-    assert GATHER_WITHIN_S / 4 < alone
+    assert alone > GATHER_WITHIN_S / 4
     assert start_took < GATHER_WITHIN_S / 2
 
 
