@@ -4,12 +4,13 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors bench clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors bench chaos clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
 	@echo "make test              the whole test suite (under 5 minutes)"
 	@echo "make test-agent-alone  the agent's tests where the compiler is not installed"
+	@echo "make chaos             the agent killed 50 times under load (2 minutes)"
 	@echo "make lint              ruff, formatting, import floors"
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
@@ -37,6 +38,9 @@ test-agent-alone: setup
 	@UV_PROJECT_ENVIRONMENT=.venv-agent $(BIN)/uv sync --frozen --quiet --package pointsman-agent --group test --python $(BIN)/python
 	@! .venv-agent/bin/python -c 'import pointsman_compiler' 2>/dev/null || { echo "the compiler is installed in .venv-agent" >&2; exit 1; }
 	@.venv-agent/bin/python -m pytest tests/agent tests/schema
+
+chaos: setup
+	@POINTSMAN_CHAOS_KILLS=50 $(BIN)/python -m pytest -q -s tests/agent/test_chaos.py
 
 docs: setup
 	@$(BIN)/python docs/generate.py
