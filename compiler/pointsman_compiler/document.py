@@ -12,6 +12,7 @@ from pointsman_compiler.pointer import Path, pointer_of
 from pointsman_compiler.problems import Place, Problem, Related, Severity
 from pointsman_compiler.yamlsubset.events import Position
 from pointsman_compiler.yamlsubset.places import Spot, locate
+from pointsman_compiler.yamlsubset.quick import NotPlain, read_plain
 from pointsman_compiler.yamlsubset.reader import read_events
 from pointsman_compiler.yamlsubset.text import decode_text
 
@@ -87,5 +88,8 @@ def read_document(file: str, raw: bytes) -> Document | list[Problem]:
     text = decode_text(file, raw)
     if isinstance(text, list):
         return text
-    data, problems = read_events(file, text)
-    return problems or Document(file, text, data)
+    try:
+        return Document(file, text, read_plain(text))
+    except NotPlain:
+        data, problems = read_events(file, text)
+        return problems or Document(file, text, data)

@@ -71,6 +71,16 @@ class Grouping:
         return found
 
     @cached_property
+    def stations_of_operator(self) -> Mapping[str, Sequence[str]]:
+        """The stations of each operator, each once, in the order of the site."""
+        found: dict[str, list[str]] = {}
+        for station, memberships in self.memberships.items():
+            operators = [one.written.operator for one in memberships if one.written.operator is not None]
+            for operator in operators if len(operators) < 2 else dict.fromkeys(operators):
+                found.setdefault(operator, []).append(station)
+        return found
+
+    @cached_property
     def expansions(self) -> Mapping[str, Sequence[str]]:
         """Every name by which a badge may name a group, as written or expanded → the bundle's names of these groups."""
         found: dict[str, set[str]] = {
