@@ -36,6 +36,11 @@ class Outbox:
         self._close: tuple[int, str] | None = None
         self._work = trio.Event()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything has been handed to the wire."""
+        return not self._texts
+
     def put(self, text: str) -> bool:
         """Queue `text`; False when the peer is too slow to take it within the bound, or the close was asked for."""
         if self._close is not None:

@@ -1,6 +1,11 @@
-"""A relayed station: the thin shell that turns sockets and time into events of the Link, and its commands into I/O."""
+"""A relayed station over trio streams: sockets and time into events of the Link, its commands into I/O.
+
+The ordinary path of relayed stations is the data plane (`plane`); this driver of the same Link is for tests with wires in
+memory, and for where there is no plane.
+"""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -44,41 +49,110 @@ FAREWELL_WITHIN_S: Final = 6.0  # what was queued at the end of a link, its Clos
 log = structlog.get_logger()
 
 
-class Relay:
-    """A relayed station: two wires, one Link, and the tasks that turn sockets and time into events.
+@dataclass(frozen=True, slots=True)
+class RelayCase:
+    """All that relaying one station needs beside its two connections. `store_key` raises OSError."""
+
+    session: Session
+    route: Route
+    settings: LinkSettings
+    journal: Journal
+    status: Status
+    uplinks: Uplinks
+    store_key: Callable[[bytes], Awaitable[None]]
+    budget: OutputBudget
+
+
+class Chores:
+    """What of a link's commands is not about its sockets: journal, keys, counters, status. Shared by both drivers.
+
+    Tasks run in `nursery`; `report` feeds the link an event.
+    """
+
+    def __init__(self, case: "RelayCase", nursery: trio.Nursery, report: Callable[[Event], Awaitable[None]]) -> None:
+        self._case = case
+        self._route = case.route
+        self._status = case.status
+        self._uplinks = case.uplinks
+        self._record = case.status.station(case.route.identity)
+        self._nursery = nursery
+        self._report = report
+        assert case.route.supervision_name is not None
+        self._supervision_name = case.route.supervision_name
+
+    def carry_out(self, command: Command) -> None:
+        """Do what `command` says; `Send` and `Close` are the driver's."""
+        match command:
+            case Keep(call):
+                self._nursery.start_soon(self._keep, call)
+            case KeepKey(call_id, key):
+                self._nursery.start_soon(self._keep_key, call_id, key)
+            case Answered(action, round_trip_s, text):
+                self._uplinks.answered(self._route, action, round_trip_s, text)
+            case OwnCallEnded(call_id, _):
+                # Nobody asks a relayed station anything yet; the link is ready for who will.
+                log.debug("own call ended", station=self._route.identity, call=call_id)
+            case Notice(side, what, action):
+                self._record.notices[what] += 1
+                log.info("noticed", station=self._route.identity, side=side.name.lower(), what=what, action=action)
+            case Drop(side, why, text):
+                self._record.drops[why] += 1
+                log.info("dropped", station=self._route.identity, side=side.name.lower(), why=why, characters=len(text))
+            case Lost():
+                self._note_loss(command)
+
+    def _note_loss(self, lost: Lost) -> None:
+        last = note_end(self._status, self._route, lost.error, lost.detail)
+        if lost.side is Side.SUPERVISION:
+            self._status.supervision(self._supervision_name).last_error = last
+        gate = self._uplinks.gate(self._supervision_name)
+        if gate.lost(self._route.identity, lost.action, trio.current_time()):
+            log.warning("one action loses the link again and again", station=self._route.identity, action=lost.action)
+
+    async def _keep(self, call: Frame) -> None:
+        """Store a security event that the supervision is not to see; what cannot be stored is not answered."""
+        try:
+            payload = payload_of(call)
+        except LocalFrameError:
+            payload = {}  # the text itself is kept in any case
+        try:
+            await self._case.journal.append(security_event_of(self._route.identity, call, payload))
+        except JournalFault as error:
+            log.error("security event not stored", station=self._route.identity, error=str(error))
+            return
+        log.info("security event kept", station=self._route.identity, type=str(payload.get("type", ""))[:50])
+        await self._report(Stored(call.id))
+
+    async def _keep_key(self, call_id: str, key: bytes) -> None:
+        """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
+        try:
+            await self._case.store_key(key)
+        except OSError as error:
+            log.error("uplink key not stored", station=self._route.identity, error=str(error))
+            await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
+            return
+        log.info("uplink key stored", station=self._route.identity, supervision=self._supervision_name)
+        await self._report(Stored(call_id, Side.SUPERVISION))
+
+
+class StreamRelay:
+    """A relayed station over two wires: one Link, and the tasks that turn sockets and time into events.
 
     Every task tells the link through one channel; the loop that receives from it owns the link and never waits for a
     socket, so reading never stops (rule 29).
     """
 
-    def __init__(
-        self,
-        session: Session,
-        route: Route,
-        settings: LinkSettings,
-        station: Wire,
-        supervision: Wire,
-        *,
-        journal: Journal,
-        status: Status,
-        uplinks: Uplinks,
-        store_key: Callable[[bytes], Awaitable[None]],
-        budget: OutputBudget,
-    ) -> None:
-        assert route.supervision is not None
-        assert route.supervision_name is not None
-        self._session = session
-        self._route = route
-        self._supervision = route.supervision
-        self._supervision_name = route.supervision_name
+    def __init__(self, case: RelayCase, station: Wire, supervision: Wire) -> None:
+        assert case.route.supervision is not None
+        self._case = case
+        self._session = case.session
+        self._route = case.route
+        self._supervision = case.route.supervision
         self._wires = {Side.STATION: station, Side.SUPERVISION: supervision}
-        self._outboxes = {side: Outbox(wire, budget) for side, wire in self._wires.items()}
-        self._journal = journal
-        self._status = status
-        self._uplinks = uplinks
-        self._store_key = store_key
-        self._record = status.station(route.identity)
-        self._link = Link(settings)
+        self._outboxes = {side: Outbox(wire, case.budget) for side, wire in self._wires.items()}
+        self._status = case.status
+        self._record = case.status.station(case.route.identity)
+        self._link = Link(case.settings)
         # No buffer: the receiver is always there, and a sender that waits is a reader that pushes back.
         self._tell, self._events = trio.open_memory_channel[Event](0)
 
@@ -104,13 +178,10 @@ class Relay:
             peers.cancel_scope.cancel()
 
     def _start_senders_of_events(self, nursery: trio.Nursery) -> None:
-        now = trio.current_time()
         for side in Side:
             nursery.start_soon(self._read, side)
-        supervision = liveness.of_supervision(self._supervision.ping_interval, self._supervision.message_timeout, now)
-        nursery.start_soon(self._watch, Side.SUPERVISION, supervision)
-        if self._route.station.ping_interval > 0:
-            nursery.start_soon(self._watch, Side.STATION, liveness.of_station(self._route.station.ping_interval, now))
+        for side, alive in liveness_of(self._route, trio.current_time()).items():
+            nursery.start_soon(self._watch, side, alive)
         nursery.start_soon(self._await_end)
 
     async def _read(self, side: Side) -> None:
@@ -137,47 +208,24 @@ class Relay:
             await trio.lowlevel.checkpoint()  # the link is over: nobody asks any more
 
     async def _drive(self, nursery: trio.Nursery) -> None:
+        chores = Chores(self._case, nursery, self._report)
         while not self._link.is_over:
             event: Event = TimePassed()
             with trio.move_on_at(self._link.deadline() or float("inf")):
                 event = await self._events.receive()
             if isinstance(event, Received) and event.side is Side.STATION:
                 self._record.last_received = self._status.stamp()
+            if isinstance(event, Flushed) and not self._outboxes[event.side].is_empty:
+                continue  # a text was put meanwhile: it has yet to leave
             for command in self._link.handle(event, trio.current_time()):
-                self._carry_out(command, nursery)
+                match command:
+                    case Send(side, text):
+                        self._send(side, text)
+                    case Close(side, code, reason):
+                        self._outboxes[side].close(code, reason)
+                    case _:
+                        chores.carry_out(command)
             self._record.queue = self._link.queue
-
-    def _carry_out(self, command: Command, nursery: trio.Nursery) -> None:
-        match command:
-            case Send(side, text):
-                self._send(side, text)
-            case Close(side, code, reason):
-                self._outboxes[side].close(code, reason)
-            case Keep(call):
-                nursery.start_soon(self._keep, call)
-            case KeepKey(call_id, key):
-                nursery.start_soon(self._keep_key, call_id, key)
-            case Answered(action, round_trip_s, text):
-                self._uplinks.answered(self._route, action, round_trip_s, text)
-            case OwnCallEnded(call_id, _):
-                # Nobody asks a relayed station anything yet; the link is ready for who will.
-                log.debug("own call ended", station=self._route.identity, call=call_id)
-            case Notice(side, what, action):
-                self._record.notices[what] += 1
-                log.info("noticed", station=self._route.identity, side=side.name.lower(), what=what, action=action)
-            case Drop(side, why, text):
-                self._record.drops[why] += 1
-                log.info("dropped", station=self._route.identity, side=side.name.lower(), why=why, characters=len(text))
-            case Lost():
-                self._note_loss(command)
-
-    def _note_loss(self, lost: Lost) -> None:
-        last = note_end(self._status, self._route, lost.error, lost.detail)
-        if lost.side is Side.SUPERVISION:
-            self._status.supervision(self._supervision_name).last_error = last
-        gate = self._uplinks.gate(self._supervision_name)
-        if gate.lost(self._route.identity, lost.action, trio.current_time()):
-            log.warning("one action loses the link again and again", station=self._route.identity, action=lost.action)
 
     def _send(self, side: Side, text: str) -> None:
         if side is Side.STATION:
@@ -186,27 +234,12 @@ class Relay:
             self._outboxes[side].close(GOING_AWAY, "too slow", discard=True)
             self._session.end(GOING_AWAY, f"the {side.name.lower()} takes no data", "slow")
 
-    async def _keep(self, call: Frame) -> None:
-        """Store a security event that the supervision is not to see; what cannot be stored is not answered."""
-        try:
-            payload = payload_of(call)
-        except LocalFrameError:
-            payload = {}  # the text itself is kept in any case
-        try:
-            await self._journal.append(security_event_of(self._route.identity, call, payload))
-        except JournalFault as error:
-            log.error("security event not stored", station=self._route.identity, error=str(error))
-            return
-        log.info("security event kept", station=self._route.identity, type=str(payload.get("type", ""))[:50])
-        await self._report(Stored(call.id))
 
-    async def _keep_key(self, call_id: str, key: bytes) -> None:
-        """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
-        try:
-            await self._store_key(key)
-        except OSError as error:
-            log.error("uplink key not stored", station=self._route.identity, error=str(error))
-            await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
-            return
-        log.info("uplink key stored", station=self._route.identity, supervision=self._supervision_name)
-        await self._report(Stored(call_id, Side.SUPERVISION))
+def liveness_of(route: Route, now: float) -> dict[Side, Liveness]:
+    """Return how the two connections of a station are pinged; a station with interval 0 is not (rules 24 and 28)."""
+    assert route.supervision is not None
+    supervision = route.supervision
+    alive = {Side.SUPERVISION: liveness.of_supervision(supervision.ping_interval, supervision.message_timeout, now)}
+    if route.station.ping_interval > 0:
+        alive[Side.STATION] = liveness.of_station(route.station.ping_interval, now)
+    return alive

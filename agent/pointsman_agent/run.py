@@ -32,6 +32,7 @@ from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.session import Sessions
@@ -107,11 +108,13 @@ class _Agent:
         names = CachedNames()
         trio.socket.set_custom_hostname_resolver(names)
         uplinks = Uplinks(status, UplinkKeys(self.settings.state / KEYS_FOLDER), names)
-        house = House(holder, self.journal, status, sessions, uplinks, self.clock)
+        reactor = Reactor()
+        house = House(holder, self.journal, status, sessions, uplinks, self.clock, reactor=reactor)
         source = FileSource(self.settings.bundle)
         stop = trio.Event()
         async with trio.open_nursery() as root:
             await root.start(_handle_signals, stop, source)
+            root.start_soon(reactor.run)
             listeners = Listeners(house, root)
             activation = self._activation(house, listeners, root)
             await activation.resume()

@@ -16,8 +16,10 @@ from pointsman_agent.local import LocalOperator
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ocpp.intercepts import LinkSettings
 from pointsman_agent.outbox import OutputBudget
-from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireLost
-from pointsman_agent.relay import Relay
+from pointsman_agent.plane.driver import PlaneRelay
+from pointsman_agent.plane.reactor import Reactor
+from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
+from pointsman_agent.relay import RelayCase, StreamRelay
 from pointsman_agent.routing import Route, uplink_target
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
@@ -31,7 +33,7 @@ from pointsman_agent.streams import (
 )
 from pointsman_agent.upgrade import HandshakeFailed, StationRequest, read_request
 from pointsman_agent.uplink import UplinkRefused, Uplinks
-from pointsman_agent.wire import server_wire
+from pointsman_agent.wire import StreamWire, server_wire
 
 HANDSHAKE_WITHIN_S: Final = 10.0  # TLS and the opening request of a station; ours to choose
 SILENT_TCP_S: Final = 120.0  # data towards a station that stays unacknowledged so long ends its link
@@ -54,6 +56,7 @@ class House:
     clock: Clock
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
+    reactor: Reactor | None = None
 
 
 async def serve_connection(
@@ -225,19 +228,20 @@ class _Connection:
         try:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
-                relay = Relay(
-                    session,
-                    admitted.route,
-                    self._link_settings(in_force, admitted.route, uplink.protocol or ""),
-                    station,
-                    uplink,
+                case = RelayCase(
+                    session=session,
+                    route=admitted.route,
+                    settings=self._link_settings(in_force, admitted.route, uplink.protocol or ""),
                     journal=house.journal,
                     status=house.status,
                     uplinks=house.uplinks,
                     store_key=house.uplinks.key_store(in_force, admitted.route),
                     budget=house.budget,
                 )
-                await relay.run()
+                if house.reactor is None:
+                    await StreamRelay(case, station, uplink).run()
+                else:
+                    await PlaneRelay(house.reactor, case, station, uplink).run()
         finally:
             await uplink.close(_GOING_AWAY, "")
 
@@ -257,7 +261,7 @@ class _Connection:
 
     async def _connect(
         self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
-    ) -> Wire | None:
+    ) -> StreamWire | None:
         """Make the uplink, or take over the one that is being made; None when an heir took ours. Who ends the session
         meanwhile ends the attempt."""
         with trio.CancelScope() as attempt:
@@ -281,7 +285,7 @@ class _Connection:
 
     async def _inherit_or_make(
         self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
-    ) -> Wire:
+    ) -> StreamWire:
         if session.predecessor is not None:
             inherited = await session.inherit()
             if inherited is not None:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import trio
 
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Clock, Failure
@@ -23,6 +25,17 @@ class LastError:
         return {"class": self.error, "message": self.message, "at": rfc3339(self.at)}
 
 
+class Traffic(Protocol):
+    """A relay that keeps its own figures while it lives; times on trio's clock."""
+
+    last_received: float | None
+    last_sent: float | None
+
+    @property
+    def queue(self) -> int:
+        """CALLs that wait."""
+
+
 @dataclass(slots=True)
 class StationStatus:
     """One station, as far as the agent sees it. `drops` counts messages that went nowhere, by why."""
@@ -35,6 +48,7 @@ class StationStatus:
     last_received: datetime | None = None
     last_sent: datetime | None = None
     queue: int = 0
+    traffic: Traffic | None = None
     key_differs: bool = False
     drops: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
@@ -93,6 +107,16 @@ class Status:
         """Return this moment, for a record."""
         return self._clock.now()
 
+    def settle(self, record: StationStatus) -> None:
+        """Take over what a relay that keeps its own figures knows."""
+        traffic, now = record.traffic, trio.current_time()
+        if traffic is None:
+            return
+        if traffic.last_received is not None:
+            record.last_received = self._clock.now() - timedelta(seconds=now - traffic.last_received)
+        if traffic.last_sent is not None:
+            record.last_sent = self._clock.now() - timedelta(seconds=now - traffic.last_sent)
+
     def forget_absent(self, routing: Routing) -> None:
         """Drop what the bundle in force no longer names."""
         self._stations = {name: record for name, record in self._stations.items() if name in routing.routes}
@@ -133,6 +157,7 @@ class Status:
         rows = []
         for identity, route in sorted(routing.routes.items()):
             record = self.station(identity)
+            self.settle(record)
             is_local = route.supervision is None
             group = None if not is_local else routing.group_of(route)
             rows.append(
@@ -148,7 +173,7 @@ class Status:
                     "lastError": record.last_error.as_json() if record.last_error else None,
                     "lastReceived": _time(record.last_received),
                     "lastSent": _time(record.last_sent),
-                    "queue": record.queue,
+                    "queue": record.queue if record.traffic is None else record.traffic.queue,
                     # Transactions of relayed stations are the supervision's; the agent does not observe them.
                     "openTransactions": open_transactions.get(identity, 0) if is_local else None,
                     "pendingMove": None,

@@ -39,6 +39,7 @@ class RawStream:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
+        self._is_released = False
 
     @classmethod
     def taken_from(cls, stream: trio.SocketStream) -> "RawStream":
@@ -75,13 +76,18 @@ class RawStream:
             except (OSError, ValueError) as error:  # ValueError: an SSLSocket that was closed meanwhile
                 raise trio.BrokenResourceError(str(error)) from error
 
+    def release(self) -> socket.socket:
+        """Return the socket, which `close` leaves alone from now on."""
+        self._is_released = True
+        return self.sock
+
     def shut_down_writing(self) -> None:
         """Send a FIN; raises OSError when there is nobody to send it to."""
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close the socket, at once; whoever waits on it is told."""
-        if self.sock.fileno() >= 0:
+        """Close the socket, at once; whoever waits on it is told. One that was released is somebody else's."""
+        if not self._is_released and self.sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self.sock)
             self.sock.close()
 
@@ -114,6 +120,7 @@ class OwnedStream(trio.abc.Stream):
         self._stream = stream if isinstance(stream, RawStream) else RawStream.taken_from(stream)
         self._reading: trio.CancelScope | None = None
         self._is_parting = False
+        self._is_handed_over = False
         self.last_heard = trio.current_time()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
@@ -154,13 +161,18 @@ class OwnedStream(trio.abc.Stream):
         self._part()
         await trio.lowlevel.checkpoint()
 
+    def hand_over(self) -> socket.socket:
+        """Give the socket away: nothing here touches it any more."""
+        self._is_parting = self._is_handed_over = True
+        return self._stream.release()
+
     async def finish(self, *, drain: bool = True) -> None:
         """Shut down writing, read what still comes for a bounded time, close the socket.
 
         Never raises, also in a cancelled scope. Without `drain` for a peer that is known to have said its last.
         """
         self._part()
-        if drain:
+        if drain and not self._is_handed_over:
             await self._drain()
         self._abort()
 

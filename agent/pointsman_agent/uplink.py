@@ -18,7 +18,7 @@ from pointsman_agent.handshake import basic_header, key_bytes
 from pointsman_agent.inforce import InForce
 from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.notices import result_time
-from pointsman_agent.ports import SecretValues, Wire
+from pointsman_agent.ports import SecretValues
 from pointsman_agent.routing import Route, UplinkTarget, uplink_target
 from pointsman_agent.status import Status
 from pointsman_agent.streams import (
@@ -32,7 +32,7 @@ from pointsman_agent.streams import (
 )
 from pointsman_agent.upgrade import HandshakeFailed, Opened, open_client
 from pointsman_agent.uplinkkeys import UplinkKeys
-from pointsman_agent.wire import client_wire
+from pointsman_agent.wire import StreamWire, client_wire
 
 GOING_AWAY: Final = 1001
 PROBE_EVERY_S: Final = 60.0  # a supervision that no station reaches at the moment
@@ -80,7 +80,7 @@ class Uplinks:
         """Return the gate of a supervision."""
         return self._gates.setdefault(supervision, Gate(random.random))
 
-    async def connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> Wire:
+    async def connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> StreamWire:
         """Return the connection of `route` to its supervision, to be closed by the caller; its tasks live in `nursery`.
 
         Raises UplinkRefused within the supervision's `connectTimeout`.
@@ -165,7 +165,9 @@ class Uplinks:
         record.is_reachable = True
         gate.connected(route.identity, trio.current_time())
 
-    async def _connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> Wire:
+    async def _connect(
+        self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]
+    ) -> StreamWire:
         """Try the keys there are, a new one first and the one before it after a 401 (rule 21)."""
         assert route.supervision is not None
         assert route.supervision_name is not None
@@ -272,7 +274,7 @@ def _dialled_host(supervision: Supervision, identity: str) -> str:
     return uplink_target(supervision.url, identity).host
 
 
-async def _agreed(wire: Wire, route: Route, protocols: list[str]) -> Wire:
+async def _agreed(wire: StreamWire, route: Route, protocols: list[str]) -> StreamWire:
     """The library takes an answer without a subprotocol in silence (rule 5)."""
     if wire.protocol in protocols:
         return wire

@@ -4,9 +4,11 @@ Every wait but that for the next message is bounded: writes by the stream, closi
 reads, so the owner reads always.
 """
 
+import socket
 from collections import deque
 from typing import Final
 
+import msgspec
 import trio
 
 from pointsman_agent.ports import WireClosed, WireLost
@@ -25,6 +27,15 @@ from pointsman_agent.websocket.codec import (
 LARGEST_MESSAGE_BYTES: Final = 1024 * 1024  # rule 18; OCPP has no limit, 99 % of messages fit 2 kB
 CLOSE_WITHIN_S: Final = 2.0  # rule 26
 _ABNORMAL: Final = 1006
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """A connection for another driver: `incoming` was read already and is still to be served."""
+
+    sock: socket.socket
+    reader: FrameReader
+    writer: FrameWriter
+    incoming: list[Incoming]
 
 
 class StreamWire:
@@ -46,6 +57,12 @@ class StreamWire:
     def last_heard(self) -> float:
         """When the last byte came, on trio's clock."""
         return self._stream.last_heard
+
+    def hand_over(self) -> HandedOver:
+        """Give the connection away, with what was read behind the handshake; this wire is over then."""
+        self._ended = WireClosed(_ABNORMAL, "handed over")
+        self._has_sent_close = True
+        return HandedOver(self._stream.hand_over(), self._reader, self._writer, list(self._incoming))
 
     async def receive(self) -> str | WireClosed:
         """Return the next text, or how the connection ended (again on each further call).

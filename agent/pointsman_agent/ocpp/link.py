@@ -108,7 +108,8 @@ class Link:
             case Received(side, text):
                 return list(self._received(side, text, now))
             case Flushed(side):
-                return self._flushed(side, now)
+                self.flushed(side, now)
+                return []
             case TimePassed():
                 return list(self._time_passed(now))
             case Stored(call_id, side, is_stored):
@@ -251,11 +252,11 @@ class Link:
             return Send(side.other, frame.text)
         return Drop(side, "unexpected-result-error", frame.text)
 
-    def _flushed(self, side: Side, now: float) -> list[Command]:
+    def flushed(self, side: Side, now: float) -> None:
+        """As the event `Flushed`, which never has a consequence of its own: for a driver to whom a call is cheaper."""
         call = self._lanes[side.other].open
         if call is not None and call.asked is None:
             call.asked = now
-        return []
 
     def _time_passed(self, now: float) -> Iterator[Command]:
         for lane in self._lanes.values():

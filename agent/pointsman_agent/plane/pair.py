@@ -1,0 +1,158 @@
+"""A relayed station in the reactor: two channels and the Link between them. The driver of the same Link as `relay`."""
+
+from collections.abc import Callable
+from typing import Final
+
+from pointsman_agent.liveness import Due, Liveness
+from pointsman_agent.ocpp.events import Close, Closed, Command, EndRequested, Event, Received, Send, TimePassed
+from pointsman_agent.ocpp.intercepts import Side
+from pointsman_agent.ocpp.link import Link
+from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.plane.channel import Channel
+from pointsman_agent.plane.reactor import Reactor
+from pointsman_agent.wire import HandedOver
+
+GOING_AWAY: Final = 1001
+
+
+class Pair:
+    """Two joined channels. `carry_out` does what of the link's commands is not about the sockets; it must not wait.
+
+    `on_over` is called once both sockets are gone. `tap`, where there is one, sees every message that came.
+    """
+
+    __slots__ = (
+        "_alive", "_carry_out", "_channels", "_left", "_on_over", "last_received", "last_sent", "link", "tap",
+    )  # fmt: skip
+
+    def __init__(self, link: Link, carry_out: Callable[[Command], None], on_over: Callable[[], None]) -> None:
+        self.link = link
+        self.tap: Callable[[Side, str], None] | None = None
+        self.last_received: float | None = None
+        self.last_sent: float | None = None
+        self._carry_out = carry_out
+        self._on_over = on_over
+        self._channels: dict[Side, Channel] = {}
+        self._alive: dict[Side, Liveness] = {}
+        self._left = 2
+
+    @property
+    def queue(self) -> int:
+        """CALLs that wait for a slot."""
+        return self.link.queue
+
+    def join(
+        self,
+        handed: dict[Side, HandedOver],
+        alive: dict[Side, Liveness],
+        reactor: Reactor,
+        budget: OutputBudget,
+        now: float,
+    ) -> None:
+        """Begin to relay. `alive` says how each side is pinged; a side that is not in it is not."""
+        self._alive = alive
+        for side, connection in handed.items():
+            self._channels[side] = Channel(connection, reactor, _Ear(self, side), budget, now)
+        for channel in self._channels.values():
+            channel.start()
+
+    def tell(self, event: Event, now: float) -> None:
+        """Feed the link an event from outside: something was stored, the session is to end."""
+        self._handle(event, now)
+
+    def abort(self) -> None:
+        """Close both sockets at once."""
+        self.link.is_over = True
+        for channel in self._channels.values():
+            channel.abort()
+
+    def heard(self, side: Side, text: str, now: float) -> None:
+        """A message came from `side`."""
+        if side is Side.STATION:
+            self.last_received = now
+        if self.tap is not None:
+            self.tap(side, text)
+        self._handle(Received(side, text), now)
+
+    def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
+        """The connection of `side` ended."""
+        self._handle(Closed(side, code, reason, error), now)
+
+    def overflowed(self, side: Side, now: float) -> None:
+        """`side` takes less than it is sent: it would not get a Close frame either."""
+        self._handle(EndRequested(GOING_AWAY, f"the {side.name.lower()} takes no data", "slow"), now)
+        self._channels[side].abort()
+
+    def closed(self) -> None:
+        """One of the two sockets is gone."""
+        self._left -= 1
+        if self._left == 0:
+            self._on_over()
+
+    def broken(self, error: Exception) -> None:
+        """Serving this station raised: it ends, and nobody else."""
+        if not self.link.is_over:
+            self._handle(EndRequested(GOING_AWAY, "internal error", "protocol"), 0.0)
+        self.abort()
+
+    def swept(self, side: Side, now: float) -> None:
+        """Look at the clock for `side`, and once for the link."""
+        if side is Side.STATION:
+            deadline = self.link.deadline()
+            if deadline is not None and deadline <= now and not self.link.is_over:
+                self._handle(TimePassed(), now)
+        alive = self._alive.get(side)
+        if alive is None or self.link.is_over:
+            return
+        channel = self._channels[side]
+        match alive.due(now, last_heard=channel.last_heard):
+            case Due.PING:
+                channel.ping(now)
+            case Due.LOST:
+                self._handle(Closed(side, 1006, "no answer to pings", "ping"), now)
+                channel.abort()
+            case Due.NOTHING:
+                pass
+
+    def _handle(self, event: Event, now: float) -> None:
+        for command in self.link.handle(event, now):
+            if isinstance(command, Send):
+                if command.side is Side.STATION:
+                    self.last_sent = now
+                if self._channels[command.side].send(command.text, now):
+                    self.link.flushed(command.side, now)
+            elif isinstance(command, Close):
+                self._channels[command.side].close(command.code, command.reason, now)
+            else:
+                self._carry_out(command)
+
+
+class _Ear:
+    """The channel of one side speaks to the pair (see `channel.Ear`)."""
+
+    __slots__ = ("_pair", "_side")
+
+    def __init__(self, pair: Pair, side: Side) -> None:
+        self._pair = pair
+        self._side = side
+
+    def heard(self, text: str, now: float) -> None:
+        self._pair.heard(self._side, text, now)
+
+    def ended(self, code: int, reason: str, error: str, now: float) -> None:
+        self._pair.ended(self._side, code, reason, error, now)
+
+    def flushed(self, now: float) -> None:
+        self._pair.link.flushed(self._side, now)
+
+    def overflowed(self, now: float) -> None:
+        self._pair.overflowed(self._side, now)
+
+    def swept(self, now: float) -> None:
+        self._pair.swept(self._side, now)
+
+    def closed(self) -> None:
+        self._pair.closed()
+
+    def broken(self, error: Exception) -> None:
+        self._pair.broken(error)

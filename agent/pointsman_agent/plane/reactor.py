@@ -1,0 +1,169 @@
+"""One trio task that serves all relayed sockets by plain calls.
+
+Why: a relay moves small messages, and a task switch, a channel and a cancel scope a message cost ten times what the
+message itself does. So after the handshake, which stays ordinary trio, a station's two sockets move here. trio wakes
+this one task when any of them is ready; all that is slow (handshakes, back-off, journal, admin) goes on as ever.
+
+How
+---
+* One `epoll`, level-triggered, each descriptor registered once. trio waits for the epoll's own descriptor.
+* A pass serves what is ready. `ready` of a member must not wait and has a budget; who has more to do says so, and is
+  served again in the next pass, after every trio task had its turn.
+* An error in a member ends that member (`failed`), never the reactor.
+* A descriptor that is given up within a pass is closed after it: the kernel would give the same number to the next
+  connection, and an event of the old one would hit the new one.
+* Time is a sweep, twice a second: pings, deadlines, sockets that do not drain. Never a task or a scope each.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+import structlog
+import trio
+
+SWEEP_EVERY_S: Final = 0.5
+SWEPT_AT_ONCE: Final = 128  # members between two turns of the other tasks
+EVENTS_A_PASS: Final = 256
+
+READABLE: Final = select.EPOLLIN
+WRITABLE: Final = select.EPOLLOUT
+
+log = structlog.get_logger()
+
+
+class Member(Protocol):
+    """A socket that the reactor serves."""
+
+    def ready(self, events: int, now: float) -> bool:
+        """Do what `events` (0: a further pass) allow, without waiting; True when there is more to do."""
+
+    def failed(self, error: Exception) -> None:
+        """End: `ready` or `sweep` raised. Must not raise."""
+
+    def sweep(self, now: float) -> None:
+        """Look at deadlines."""
+
+
+class Reactor:
+    """The members by descriptor, and the loop that serves them."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._alarm, READABLE)
+        self._members: dict[int, Member] = {}
+        self._again: dict[int, Member] = {}
+        self._given_up: list[socket.socket] = []
+        self._is_in_pass = False
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, sock: socket.socket, member: Member) -> None:
+        """Serve `sock` from now on, in the next pass also without an event: bytes may have come before it did."""
+        descriptor = sock.fileno()
+        self._epoll.register(descriptor, READABLE)
+        self._members[descriptor] = member
+        self.serve_again(sock)
+
+    def serve_again(self, sock: socket.socket) -> None:
+        """Serve `sock` in the next pass, whatever the kernel says of it."""
+        member = self._members.get(sock.fileno())
+        if member is not None:
+            self._again[sock.fileno()] = member
+            os.eventfd_write(self._alarm, 1)
+
+    def watch(self, sock: socket.socket, events: int) -> None:
+        """Wake for `events` of `sock` from now on."""
+        self._epoll.modify(sock.fileno(), events)
+
+    def give_up(self, sock: socket.socket) -> None:
+        """Serve `sock` no more, and close it once no event of it can be under way."""
+        descriptor = sock.fileno()
+        if self._members.pop(descriptor, None) is None:
+            return
+        self._again.pop(descriptor, None)
+        self._epoll.unregister(descriptor)
+        if self._is_in_pass:
+            self._given_up.append(sock)
+        else:
+            sock.close()
+
+    @trio.lowlevel.enable_ki_protection  # Ctrl-C must not tear a frame
+    async def run(self) -> None:
+        """Serve until cancelled; the members that are left fail then."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sweep)
+                while True:
+                    if self._again:
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    self._pass()
+        finally:
+            self._end()
+
+    def _pass(self) -> None:
+        with self._closing_late():
+            again, self._again = self._again, {}
+            now = trio.current_time()
+            for descriptor, events in self._epoll.poll(0, EVENTS_A_PASS):
+                member = self._members.get(descriptor)
+                if member is not None:
+                    again.pop(descriptor, None)
+                    self._serve(descriptor, member, events, now)
+                elif descriptor == self._alarm:
+                    os.eventfd_read(self._alarm)
+            for descriptor, member in again.items():
+                if self._members.get(descriptor) is member:
+                    self._serve(descriptor, member, 0, now)
+
+    def _serve(self, descriptor: int, member: Member, events: int, now: float) -> None:
+        try:
+            has_more = member.ready(events, now)
+        except Exception as error:  # the error boundary of a station (rule 30)
+            self._fail(member, error)
+            return
+        if has_more and self._members.get(descriptor) is member:
+            self._again[descriptor] = member
+
+    async def _sweep(self) -> None:
+        while True:
+            await trio.sleep(SWEEP_EVERY_S)
+            for start, member in enumerate(list(self._members.values())):
+                if start % SWEPT_AT_ONCE == SWEPT_AT_ONCE - 1:
+                    await trio.lowlevel.checkpoint()
+                with self._closing_late():
+                    self._guarded(member, member.sweep)
+
+    def _guarded(self, member: Member, work: Callable[[float], None]) -> None:
+        try:
+            work(trio.current_time())
+        except Exception as error:  # as in `_serve`
+            self._fail(member, error)
+
+    def _fail(self, member: Member, error: Exception) -> None:
+        log.error("station dropped", error=repr(error), exc_info=error)
+        member.failed(error)
+
+    @contextmanager
+    def _closing_late(self) -> Iterator[None]:
+        self._is_in_pass = True
+        try:
+            yield
+        finally:
+            self._is_in_pass = False
+            for sock in self._given_up:
+                sock.close()
+            self._given_up.clear()
+
+    def _end(self) -> None:
+        for member in list(self._members.values()):
+            member.failed(RuntimeError("the data plane ends"))
+        self._epoll.close()
+        os.close(self._alarm)
