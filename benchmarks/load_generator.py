@@ -31,6 +31,10 @@ _NO_ID: Final = "-" * ID_LENGTH
 Handler = Callable[[], None]
 
 
+class ConnectionEnded(Exception):
+    """The relay ended a connection."""
+
+
 def frame(text: bytes, *, is_masked: bool) -> bytes:
     """Return a text frame. The mask is zero, which is a mask, and lets frames be built beforehand."""
     bit = _MASKED if is_masked else 0
@@ -54,11 +58,12 @@ ANSWER_PARTS: Final = _split(frame((ANSWER % _NO_ID).encode(), is_masked=False))
 class Load:
     """All sockets, one epoll, and what was counted."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, serve: "type[Supervision] | None" = None) -> None:
         self.epoll = select.epoll()
         self.handlers: dict[int, Handler] = {}
         self.messages = 0
         self.ready = 0
+        self._serve = serve or Supervision
         listener.setblocking(False)
         self.watch(listener, lambda: self._accept(listener))
 
@@ -81,7 +86,7 @@ class Load:
     def _accept(self, listener: socket.socket) -> None:
         sock, _ = listener.accept()
         _prepare(sock)
-        self.watch(sock, Supervision(self, sock).handshake)
+        self.watch(sock, self._serve(self, sock).handshake)
 
 
 class Supervision:
@@ -109,9 +114,10 @@ class Supervision:
             b"Sec-WebSocket-Accept: " + accept + b"\r\nSec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n"
         )
         self._unread = b""
-        self._load.handlers[self._sock.fileno()] = self._answer
+        self._load.handlers[self._sock.fileno()] = self.answer
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Answer the requests that have come; raises ConnectionEnded."""
         data = self._unread + _received(self._sock)
         at, end = 0, len(data)
         while end - at >= 8:
@@ -186,7 +192,7 @@ def _prepare(sock: socket.socket) -> None:
 def _received(sock: socket.socket) -> bytes:
     data = sock.recv(65536)
     if not data:
-        raise SystemExit("the relay closed a connection")
+        raise ConnectionEnded
     return data
 
 
@@ -198,6 +204,14 @@ def _measured(load: Load, pid: int, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure; a relay that ends a connection fails the round."""
+    try:
+        _run()
+    except ConnectionEnded:
+        raise SystemExit("the relay closed a connection") from None
+
+
+def _run() -> None:
     """Connect all stations, warm up, measure, print."""
     parser = argparse.ArgumentParser()
     for name in ("--relay", "--supervision", "--pid", "--stations"):
