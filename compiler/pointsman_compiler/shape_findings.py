@@ -24,6 +24,9 @@ from pointsman_compiler.shape_words import (
     shown,
 )
 
+SUGGESTED_AT_MOST: Final = 100
+"""Unknown keys of one map whose meaning is searched; nobody misspells more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Breach:
@@ -98,11 +101,11 @@ def _required(breach: Breach, path: Path) -> Iterator[Finding]:
 
 def _unknown(breach: Breach, path: Path) -> Iterator[Finding]:
     known = [name for name, schema in breach.schema["properties"].items() if "not" not in schema]
-    for name in breach.instance:
-        if name not in breach.schema["properties"]:
-            meant, help = _remedy_for(name, known, breach)
-            message = f"`{cut(name)}` is no key of {label(path)}"
-            yield Finding(0, "PM203", (*path, name), "key", message, help, meant)
+    unknown = [name for name in breach.instance if name not in breach.schema["properties"]]
+    for number, name in enumerate(unknown):
+        meant, help = _remedy_for(name, known, breach) if number < SUGGESTED_AT_MOST else ("", _possible(known))
+        message = f"`{cut(name)}` is no key of {label(path)}"
+        yield Finding(0, "PM203", (*path, name), "key", message, help, meant)
 
 
 def _remedy_for(name: str, known: list[str], breach: Breach) -> tuple[str, str]:
@@ -116,7 +119,11 @@ def _remedy_for(name: str, known: list[str], breach: Breach) -> tuple[str, str]:
         sections := sections_with(elsewhere, breach.kind, known)
     ):
         return "", f"did you mean `{elsewhere}`? It belongs to {one_of(sections)}"
-    return "", f"delete it; possible here: {', '.join(known)}"
+    return "", _possible(known)
+
+
+def _possible(known: list[str]) -> str:
+    return f"delete it; possible here: {', '.join(known)}"
 
 
 def _enum(breach: Breach, path: Path) -> Iterator[Finding]:

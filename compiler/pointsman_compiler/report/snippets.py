@@ -18,6 +18,9 @@ _BEFORE_CARET: Final = 20
 SECRET_CODES: Final = frozenset({"PM360", "PM361"})
 """Problems whose place is a secret, or may be one: none of it is shown, by whatever problem."""
 
+Spans = list[tuple[int, int]]
+"""Stretches of a line, as offsets."""
+
 
 class Snippets:
     """The lines of the files that problems stand in, cut to `width` columns, their secrets hidden."""
@@ -26,38 +29,45 @@ class Snippets:
         self.width = max(width, NARROWEST)
         self._texts = texts
         self._lines: dict[str, list[str]] = {}
-        self._secrets: dict[str, list[Place]] = defaultdict(list)
-        for problem in problems:
-            if problem.code in SECRET_CODES:
-                self._secrets[problem.place.file].append(problem.place)
+        self._prepared: dict[tuple[str, int], tuple[str, Spans] | None] = {}
+        self._secrets: dict[tuple[str, int], list[Place]] = defaultdict(list)
+        for place in (problem.place for problem in problems if problem.code in SECRET_CODES):
+            for line in range(place.line, place.end_line + 1):
+                self._secrets[place.file, line].append(place)
 
     def lines(self, place: Place) -> tuple[str, int, int] | None:
         """Return the line of `place` as it is shown, and the columns (from 0) where the place begins and ends in it.
 
         None where there is no such line, or nothing to show in it.
         """
-        line = self._line(place.file, place.line)
-        if line is None or not line.strip() or len(line) > LONGEST_LINE:
+        prepared = self._line(place.file, place.line)
+        if prepared is None:
             return None
+        line, secrets = prepared
         start = min(place.column - 1, len(line))
         end = place.end_column - 1 if place.end_line == place.line else len(line.rstrip())
-        shown, start, end = _hidden(line, start, max(start, end), self._secret_spans(place.file, place.line, line))
+        shown, start, end = _hidden(line, start, max(start, end), secrets)
         room = self.width - len(str(place.line)) - len("   | ")
         shown, start, end = _cut_round(shown, start, end, room)
         return shown, columns(shown[:start]), columns(shown[:end])
 
-    def _line(self, file: str, line: int) -> str | None:
-        if file not in self._lines:
-            self._lines[file] = LINE_BREAK.split(self._texts(file) or "")
-        lines = self._lines[file]
-        return visible(lines[line - 1]) if line <= len(lines) else None
+    def _line(self, file: str, number: int) -> tuple[str, Spans] | None:
+        """The line as a terminal may show it, and where secrets stand in it."""
+        key = file, number
+        if key not in self._prepared:
+            if file not in self._lines:
+                self._lines[file] = LINE_BREAK.split(self._texts(file) or "")
+            lines = self._lines[file]
+            line = lines[number - 1] if number <= len(lines) else ""
+            is_shown = line.strip() and len(line) <= LONGEST_LINE
+            self._prepared[key] = (visible(line), self._secret_spans(key, line)) if is_shown else None
+        return self._prepared[key]
 
-    def _secret_spans(self, file: str, number: int, line: str) -> list[tuple[int, int]]:
+    def _secret_spans(self, key: tuple[str, int], line: str) -> Spans:
         spans = secret_spans(line)
-        for place in self._secrets[file]:
-            if place.line <= number <= place.end_line:
-                start = place.column - 1 if number == place.line else len(line) - len(line.lstrip())
-                spans.append((start, place.end_column - 1 if number == place.end_line else len(line)))
+        for place in self._secrets[key]:
+            start = place.column - 1 if key[1] == place.line else len(line) - len(line.lstrip())
+            spans.append((start, place.end_column - 1 if key[1] == place.end_line else len(line)))
         return spans
 
 
@@ -75,7 +85,7 @@ def visible(line: str) -> str:
     )
 
 
-def _hidden(line: str, start: int, end: int, spans: list[tuple[int, int]]) -> tuple[str, int, int]:
+def _hidden(line: str, start: int, end: int, spans: Spans) -> tuple[str, int, int]:
     """Return `line` with each of `spans` masked, and where `start` and `end` are then."""
     if not spans:
         return line, start, min(end, len(line))

@@ -2,13 +2,14 @@
 
 import ipaddress
 from collections.abc import Iterator
-from itertools import combinations
 from typing import Any, Final
 
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
 from pointsman_compiler.shape_names import meant_by
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 NO_SECURITY: Final = 0
 PASSWORD_PROFILES: Final = (1, 2)
@@ -126,24 +127,31 @@ def _old_tls(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
 
 
 def _same_port(site: LayeredSite) -> Iterator[Problem]:
-    listeners = [(name, entry) for name, entry in site.map_at(("listeners",)).items() if isinstance(entry, dict)]
-    for (first, one), (second, other) in combinations(listeners, 2):
-        if "port" in one and one["port"] == other.get("port") and _overlap(one.get("address"), other.get("address")):
+    """Each listener against the first one that takes its port: more would say the same."""
+    taken: dict[Any, list[tuple[str, IpAddress | None]]] = {}
+    for name, entry in site.map_at(("listeners",)).items():
+        port = entry.get("port") if isinstance(entry, dict) else None
+        if not isinstance(port, int):
+            continue
+        address = _ip(entry["address"]) if isinstance(entry.get("address"), str) else None
+        others = taken.setdefault(port, [])
+        if first := next((other for other, one in others if _overlap(one, address)), None):
             yield site.problem(
                 "PM370",
-                f"the listeners `{first}` and `{second}` both take port {one['port']}",
+                f"the listeners `{first}` and `{name}` both take port {port}",
                 "give one of them another port, or both an `address` of their own",
-                ("listeners", second, "port"),
+                ("listeners", name, "port"),
                 related=(site.related(f"`{first}` takes it here", ("listeners", first, "port")),),
             )
+        else:
+            others.append((name, address))
 
 
-def _overlap(one: Any, other: Any) -> bool:
-    addresses = [_ip(address) if isinstance(address, str) else None for address in (one, other)]
-    return any(address is None or address.is_unspecified for address in addresses) or addresses[0] == addresses[1]
+def _overlap(one: IpAddress | None, other: IpAddress | None) -> bool:
+    return any(address is None or address.is_unspecified for address in (one, other)) or one == other
 
 
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip(text: str) -> IpAddress | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
