@@ -1,16 +1,25 @@
 """Asks a running agent over its admin interface, for the command line."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 import msgspec
 
 ANSWER_WITHIN_S: Final = 5.0
+TEST_WITHIN_S: Final = 200.0  # three times the longest `connectTimeout`, and a place to become free
+# 401 and 421 say that this is not the agent of that state folder; these, that what was asked cannot be.
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 503})
 
 
 class AgentUnreachable(Exception):
     """No agent answers. The message says where it was looked for."""
+
+
+class AgentRefused(Exception):
+    """The agent answers, and does not do what it was asked. The message says why."""
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -46,13 +55,37 @@ def ask_reload(access: Access) -> None:
     _request("POST", access, "/api/reload")
 
 
-def _request(method: str, access: Access, path: str) -> httpx2.Response:
+def ask_test(access: Access, supervision: str, station: str | None) -> dict[str, Any]:
+    """Return the report of a connection test; raises AgentUnreachable, or AgentRefused when there is none to make."""
+    path = f"/api/test/{quote(supervision, safe='')}"
+    parameters = {} if station is None else {"station": station}
+    report: dict[str, Any] = _request("POST", access, path, parameters, within_s=TEST_WITHIN_S).json()
+    return report
+
+
+def _request(
+    method: str,
+    access: Access,
+    path: str,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    within_s: float = ANSWER_WITHIN_S,
+) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {access.token}"}
     try:
         # trust_env: a proxy of the environment has no business between us and a loopback address
-        with httpx2.Client(timeout=ANSWER_WITHIN_S, trust_env=False) as client:
-            answer = client.request(method, access.url + path, headers=headers)
+        with httpx2.Client(timeout=within_s, trust_env=False) as client:
+            answer = client.request(method, access.url + path, headers=headers, params=parameters)
+            if answer.status_code in _REFUSALS:
+                raise AgentRefused(_words_of(answer))
             answer.raise_for_status()
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise AgentUnreachable(f"{access.url}: {error}") from error
     return answer
+
+
+def _words_of(answer: httpx2.Response) -> str:
+    try:
+        return str(answer.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {answer.status_code}"

@@ -27,6 +27,7 @@ import structlog
 import trio
 
 from pointsman_agent.activation import Activation
+from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
@@ -45,7 +46,8 @@ from pointsman_agent.upkeep import keep_well
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
-from pointsman_agent.web.app import admin_app
+from pointsman_agent.web.app import Routes, admin_app
+from pointsman_agent.web.diagnosis import connection_test_route
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
@@ -107,10 +109,13 @@ class _Agent:
         status, holder, sessions = Status(VERSION, self.clock), Holder(), Sessions()
         names = CachedNames()
         trio.socket.set_custom_hostname_resolver(names)
-        uplinks = Uplinks(status, UplinkKeys(self.settings.state / KEYS_FOLDER), names)
+        keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
+        uplinks = Uplinks(status, keys, names)
         reactor = Reactor()
         house = House(holder, self.journal, status, sessions, uplinks, self.clock, reactor=reactor)
         source = FileSource(self.settings.bundle)
+        tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
+        routes = [connection_test_route(tests.run)]
         stop = trio.Event()
         async with trio.open_nursery() as root:
             await root.start(_handle_signals, stop, source)
@@ -120,7 +125,7 @@ class _Agent:
             await activation.resume()
             root.start_soon(source.follow, activation.offer, activation.fail)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
-            await self._start_admin(root, house, source, stop)
+            await self._start_admin(root, house, source, stop, routes)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             await stop.wait()
@@ -144,7 +149,9 @@ class _Agent:
             nursery=root,
         )
 
-    async def _start_admin(self, root: trio.Nursery, house: House, source: FileSource, stop: trio.Event) -> None:
+    async def _start_admin(
+        self, root: trio.Nursery, house: House, source: FileSource, stop: trio.Event, routes: Routes
+    ) -> None:
         authority = authority_of(self.admin)
         token = random_secrets.token_urlsafe(32)
 
@@ -162,6 +169,7 @@ class _Agent:
             snapshot=snapshot,
             is_ready=lambda: house.holder.current is not None,
             reload=source.reload,
+            routes=routes,
         )
         root.start_soon(serve, app, self.admin, stop.wait)
         access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})

@@ -67,18 +67,18 @@ def _bundle(bundle: Row | None) -> str:
 
 
 def _error(error: Row | None) -> str:
-    return "-" if error is None else _printable(f"{error['class']}: {error['message']}")
+    return "-" if error is None else printable(f"{error['class']}: {error['message']}")
 
 
 def _titled(title: str, text: str) -> str:
     table = Table(box=None, pad_edge=False, padding=0, show_header=False)
     table.add_column(width=_TITLE_WIDTH)
     table.add_column(overflow="fold")
-    table.add_row(title, _printable(text))
+    table.add_row(title, printable(text))
     return _render(table, colour=False).rstrip("\n")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """`text` without what a terminal would act on: peers choose the words of a Close frame."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 

@@ -27,10 +27,12 @@ def fail(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def asking_agent() -> Iterator[None]:
-    """End with exit code 4 when the running agent cannot be asked in the block."""
-    from pointsman_agent.client import AgentUnreachable
+    """End with exit code 4 when the running agent cannot be asked in the block, with 1 when it refuses."""
+    from pointsman_agent.client import AgentRefused, AgentUnreachable
 
     try:
         yield
+    except AgentRefused as error:
+        fail(str(error), EXIT_NO)
     except AgentUnreachable as error:
         fail(str(error), EXIT_UNREACHABLE)

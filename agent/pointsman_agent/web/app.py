@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pointsman_agent.web.errors import AdminError
 
+Routes = Sequence[BaseRoute]
+"""What else the interface has: of parts of the agent that this one does not know."""
+
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -56,7 +59,7 @@ def admin_app(
     snapshot: Callable[[], Awaitable[dict[str, Any]]],
     is_ready: Callable[[], bool],
     reload: Callable[[], None],
-    routes: Sequence[BaseRoute] = (),
+    routes: Routes = (),
 ) -> ASGIApp:
     """Return the application. `hosts` are the Host headers under which it answers, `routes` what else it has."""
 
