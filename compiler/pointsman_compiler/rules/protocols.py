@@ -21,8 +21,11 @@ def find_protocol_problems(site: LayeredSite, grouping: Grouping) -> Iterator[Pr
 
 
 def _assumed(site: LayeredSite, path: Path) -> Iterator[Problem]:
-    protocols, assumed = site.list_at((*path, "protocols")), site.text_at((*path, "assumeProtocol"))
-    if assumed is not None and protocols and assumed not in protocols:
+    assumed = site.text_at((*path, "assumeProtocol"))
+    if assumed is None:
+        return
+    protocols = site.list_at((*path, "protocols"))
+    if protocols and assumed not in protocols:
         yield site.problem(
             "PM381",
             f"`assumeProtocol` is {assumed}, which is not among the station's `protocols`",
