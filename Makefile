@@ -62,6 +62,10 @@ types: setup
 bench: setup
 	@$(BIN)/python -m benchmarks
 
+MINUTES ?= 10
+fuzz: setup
+	@PYTHONPATH=tests $(BIN)/python -m support.fuzzing --minutes $(MINUTES)
+
 clean:
 	rm -rf .venv .venv-agent build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,59 @@
+"""The reader and hostile files: bounded in time, without a crash, whatever 1 MiB says."""
+
+import time
+
+import pytest
+from pointsman_compiler.document import Document, read_document
+
+SIZE = 2**20
+CPU_AT_MOST_S = 2.0
+"""For 1 MiB. One second is promised, and 0.9 s measured for the worst; the rest is for machines that are shared."""
+
+FILES = {
+    "brackets": b"[" * SIZE,
+    "braces": b"{" * SIZE,
+    "single quotes": b"'" * SIZE,
+    "double quotes": b'"' * SIZE,
+    "anchors": b"- &a b\n" * (SIZE // 7),
+    "nested anchors": b"a: &a\n" * (SIZE // 6),
+    "aliases": b"- *a\n" * (SIZE // 5),
+    "one long scalar": b"a" * SIZE,
+    "one long quoted text": b'a: "' + b"b" * SIZE + b'"\n',
+    "one long key": b"a" * SIZE + b": 1",
+    "one long number": b"a: " + b"1" * SIZE,
+    "a number to the base 60": b"a: " + b"1:" * (SIZE // 2) + b"1",
+    "a folded text": b"a: >\n" + b" b\n\n" * (SIZE // 4),
+    "deep flow maps": (b"- " + b"{a: " * 18 + b"1" + b"}" * 18 + b"\n") * (SIZE // 94),
+    "deep flow lists": (b"- " + b"[" * 18 + b"]" * 18 + b"\n") * (SIZE // 39),
+    "equal keys": b"a: 1\n" * (SIZE // 5),
+    "equal keys in a flow map": b"{" + b"a: 1, " * (SIZE // 6) + b"a: 1}",
+    "many keys": b"".join(b"k%06d: 1\n" % number for number in range(SIZE // 11)),
+    "many stations": b"".join(b"- {badge: B%08d}\n" % number for number in range(SIZE // 21)),
+    "steps": b"".join(b" " * depth + b"a:\n" for depth in range(1400)),
+    "ambiguous words": b"- no\n" * (SIZE // 5),
+    "line breaks": b"\n" * SIZE,
+    "tabs": b"\ta\n" * (SIZE // 3),
+    "zero bytes": b"\x00" * SIZE,
+    "half a character": b"a: b\n" * (SIZE // 5) + b"\xe6",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_mebibyte_is_read_within_its_bound(name: str) -> None:
+    began = time.process_time()
+    found = read_document("a.yaml", FILES[name])
+    took_s = time.process_time() - began
+
+    assert took_s < CPU_AT_MOST_S
+    assert isinstance(found, Document) or 1 <= len(found) <= 100
+
+
+@pytest.mark.parametrize("name", ["many keys", "many stations", "one long scalar"])
+def test_places_of_a_mebibyte_are_found_within_the_same_bound(name: str) -> None:
+    document = read_document("a.yaml", FILES[name])
+    assert isinstance(document, Document)
+
+    began = time.process_time()
+    document.place_of(("nowhere",))
+
+    assert time.process_time() - began < CPU_AT_MOST_S
