@@ -186,3 +186,21 @@ def test_answers_of_our_own_are_ascii_json_whatever_the_id_is(text: str) -> None
     assert error.isascii()
     assert json.loads(result) == [3, text, {"currentTime": text}]
     assert json.loads(error) == [4, text, "NotImplemented", text[:255], {}]
+
+
+BEHIND_THE_ID = st.sampled_from(['"A"', "{}", '"', '"\\u0041"', ""])
+ENVELOPES = st.builds('[{},"{}",{}'.format, st.sampled_from("23456"), st.text(max_size=5), BEHIND_THE_ID)
+
+
+@given(st.one_of(ENVELOPES, st.text(max_size=30)))
+def test_a_blank_in_front_changes_nothing_but_the_way_that_is_taken(text: str) -> None:
+    """The common form is read by a quicker expression; a blank keeps a text from it."""
+
+    def read(each: str) -> tuple[int, str, str] | None:
+        try:
+            frame = parse(each)
+        except FrameError:
+            return None
+        return frame.kind, frame.id, frame.action
+
+    assert read(text) == read(" " + text)

@@ -35,6 +35,8 @@ _GAP = r"[ \t\r\n]*"  # RFC 8259 section 2; Python's \s and \d know far more tha
 _ENVELOPE = re.compile(
     rf"[\ufeff \t\r\n]*\[{_GAP}([0-9]{{1,3}}){_GAP},{_GAP}{_STRING}{_GAP}(?:,{_GAP}(?:{_STRING})?|(?=\]))", re.DOTALL
 )
+# What nearly all peers write, found at half the cost: no blanks, no escapes.
+_COMMON = re.compile(r'\[([23]),"([^"\\]*)",(?:"([^"\\]*)")?')
 _LONGEST_INTEGER = 4000  # digits; Python converts up to 4300
 
 
@@ -62,6 +64,13 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 def parse(text: str) -> Frame:
     """Return the envelope of `text`; raises FrameError when type, id or a CALL's action cannot be read."""
+    common = _COMMON.match(text)
+    if common is not None:
+        digit, plain_id, plain_action = common.groups()
+        if digit == "3":
+            return Frame(3, plain_id, "", text)
+        if digit == "2" and plain_action is not None:
+            return Frame(2, plain_id, plain_action, text)
     match = _ENVELOPE.match(text)
     if match is None:
         raise FrameError("no OCPP-J envelope: an array of message type and id")
@@ -86,6 +95,11 @@ def payload_of(call: Frame) -> dict[str, Any]:
         case [_, _, _, None] | [_, _, _]:
             return {}  # "null" for an empty payload is seen in the field; OCPP-J 1.6 section 4.2.1 prefers {}
     raise LocalFrameError("the payload is no object", call_id=call.id, code="FormationViolation")
+
+
+def result_fields(result: Frame) -> Any:
+    """Return the elements of a CALLRESULT or CALLERROR; raises LocalFrameError when it is no JSON."""
+    return _fields(result)
 
 
 def result_payload(result: Frame) -> dict[str, Any]:

@@ -247,6 +247,10 @@ _TABLE: Final[dict[tuple[Side, str], Callable[[Frame, LinkSettings], Intercept |
 }
 
 
+INTERCEPTED_ACTIONS: Final = frozenset(action for _, action in _TABLE)
+"""Folded names; any other action is never taken."""
+
+
 def _key_16(value: object) -> bytes | None:
     """1.6: the key's bytes in hex, 16 to 20 of them."""
     if not isinstance(value, str) or len(value) % 2 or not value.isascii():

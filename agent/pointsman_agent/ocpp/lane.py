@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import Intercept, Side, SplitVariables
+from pointsman_agent.ocpp.notices import TIMED_ACTIONS
 
 MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
 MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
@@ -32,6 +33,11 @@ class PendingCall(msgspec.Struct):
     is_own: bool = False
     ends_link: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its answer is handed on and nothing else."""
+        return self.split is None and not self.is_own and not self.ends_link and self.frame.action not in TIMED_ACTIONS
+
 
 class HeldCall(msgspec.Struct, frozen=True):
     """A CALL that the agent took for itself and is still deciding on."""
@@ -44,10 +50,11 @@ class HeldCall(msgspec.Struct, frozen=True):
 class Lane:
     """The CALLs of one asking side."""
 
-    __slots__ = ("asker", "freed", "held", "open", "waiting", "waiting_characters")
+    __slots__ = ("answerer", "asker", "freed", "held", "open", "waiting", "waiting_characters")
 
     def __init__(self, asker: Side) -> None:
         self.asker = asker
+        self.answerer = asker.other
         self.open: PendingCall | None = None
         self.waiting: deque[PendingCall] = deque()
         self.waiting_characters = 0
@@ -58,8 +65,10 @@ class Lane:
         """Return the CALL of this id that is open, waiting or held."""
         if self.open is not None and self.open.frame.id == call_id:
             return self.open.frame
-        if call_id in self.held:
+        if self.held and call_id in self.held:
             return self.held[call_id].frame
+        if not self.waiting:
+            return None
         return next((call.frame for call in self.waiting if call.frame.id == call_id), None)
 
     def free(self, *, answered: bool) -> PendingCall:

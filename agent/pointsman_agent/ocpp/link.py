@@ -71,12 +71,14 @@ from pointsman_agent.ocpp.intercepts import (
     merged_results,
 )
 from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
-from pointsman_agent.ocpp.notices import TIMED_ACTIONS, notice_of
+from pointsman_agent.ocpp.notices import TIMED_ACTIONS, is_ordinary, notice_of
 from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
 SERVICE_RESTART: Final = 1012
 OWN_CALL_WITHIN_S: Final = 5.0  # of the station's slot towards a remote operator (rule 15)
+_CALL: Final = int(MessageType.CALL)
+_RESULTS: Final = (int(MessageType.CALLRESULT), int(MessageType.CALLERROR))
 KEY_CHANGED: Final = "the uplink's key changed"
 
 
@@ -86,18 +88,20 @@ class Link:
     def __init__(self, settings: LinkSettings) -> None:
         self.settings = settings
         self.is_over = False
-        self._lanes = {Side.STATION: Lane(Side.STATION), Side.SUPERVISION: Lane(Side.SUPERVISION)}
+        self._station_asks = Lane(Side.STATION)
+        self._supervision_asks = Lane(Side.SUPERVISION)
+        self._both = (self._station_asks, self._supervision_asks)
         self._heard_supervision = float("-inf")
 
     @property
     def queue(self) -> int:
         """CALLs that wait for a slot, in both directions."""
-        return sum(len(lane.waiting) for lane in self._lanes.values())
+        return sum(len(lane.waiting) for lane in self._both)
 
     def deadline(self) -> float | None:
         """Return when `TimePassed` is due, on the driver's clock; None while nothing is awaited."""
         timeout = self.settings.message_timeout
-        moments = (moment for lane in self._lanes.values() for moment in lane.moments(timeout, OWN_CALL_WITHIN_S))
+        moments = (moment for lane in self._both for moment in lane.moments(timeout, OWN_CALL_WITHIN_S))
         return min(moments, default=None)
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -106,14 +110,14 @@ class Link:
             return []
         match event:
             case Received(side, text):
-                return list(self._received(side, text, now))
+                return self.received(side, text, now)
             case Flushed(side):
                 self.flushed(side, now)
                 return []
             case TimePassed():
                 return list(self._time_passed(now))
             case Stored(call_id, side, is_stored):
-                return list(self._stored(self._lanes[side], call_id, is_stored, now))
+                return list(self._stored(self._lane_of(side), call_id, is_stored, now))
             case OwnCallAsked(call_id, text):
                 return list(self._own_call(call_id, text, now))
             case Closed(side, code, reason, error):
@@ -121,40 +125,54 @@ class Link:
             case EndRequested(code, reason, error):
                 return self._end(code, reason, Lost(None, error, reason))
 
-    def _received(self, side: Side, text: str, now: float) -> Iterator[Command]:
+    def received(self, side: Side, text: str, now: float) -> list[Command]:
+        """As the event `Received`: for a driver to whom a call is cheaper. What is common comes first."""
+        if self.is_over:
+            return []
         if side is Side.SUPERVISION:
             self._heard_supervision = now
         try:
             frame = parse(text)
         except FrameError:
-            yield Drop(side, "envelope", text)
-            return
-        match frame.kind:
-            case MessageType.CALL:
-                yield from self._call(side, frame, now)
-            case MessageType.CALLRESULT | MessageType.CALLERROR:
-                yield from self._result(side, frame, now)
-            case MessageType.CALLRESULTERROR if self._speaks_21():
-                yield self._result_error(side, frame)
-            case MessageType.SEND if self._speaks_21():
-                yield Send(side.other, text)
-            case _:
-                yield Drop(side, "unknown-type", text)
+            return [Drop(side, "envelope", text)]
+        kind = frame.kind
+        if kind == _CALL:
+            return self._call(self._lane_of(side), frame, now)
+        if kind in _RESULTS:
+            return self._result(
+                side, self._supervision_asks if side is Side.STATION else self._station_asks, frame, now
+            )
+        if kind == MessageType.CALLRESULTERROR and self._speaks_21():
+            return [self._result_error(side, frame)]
+        if kind == MessageType.SEND and self._speaks_21():
+            return [Send(side.other, text)]
+        return [Drop(side, "unknown-type", text)]
 
-    def _call(self, side: Side, frame: Frame, now: float) -> Iterator[Command]:
-        lane = self._lanes[side]
+    def _lane_of(self, asker: Side) -> Lane:
+        return self._station_asks if asker is Side.STATION else self._supervision_asks
+
+    def _call(self, lane: Lane, frame: Frame, now: float) -> list[Command]:
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
-            yield Drop(side, "repeated" if known.text == frame.text else "id-reused", frame.text)
-            return
-        what = notice_of(side, frame)
+            return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
+        call = PendingCall(frame, now, frame.text)
+        if is_ordinary(frame.action):
+            if lane.open is None:
+                lane.open = call
+                return [Send(lane.answerer, frame.text)]
+            return list(self._forward(lane, call, now))
+        return list(self._special_call(lane, call, now))
+
+    def _special_call(self, lane: Lane, call: PendingCall, now: float) -> Iterator[Command]:
+        """A CALL whose action the tables know."""
+        what = notice_of(lane.asker, call.frame)
         if what is not None:
-            yield Notice(side, what, frame.action)
-        intercept = intercept_of(side, frame, self.settings)
+            yield Notice(lane.asker, what, call.frame.action)
+        intercept = intercept_of(lane.asker, call.frame, self.settings)
         if intercept is None:
-            yield from self._forward(lane, PendingCall(frame, now, frame.text), now)
+            yield from self._forward(lane, call, now)
         else:
-            yield from self._take(lane, frame, intercept, now)
+            yield from self._take(lane, call.frame, intercept, now)
 
     def _take(self, lane: Lane, frame: Frame, intercept: Intercept, now: float) -> Iterator[Command]:
         """Do what stands in the table instead of relaying."""
@@ -200,7 +218,7 @@ class Link:
         yield Send(lane.asker, _internal_error(held.frame.id))
 
     def _own_call(self, call_id: str, text: str, now: float) -> Iterator[Command]:
-        lane = self._lanes[Side.SUPERVISION]
+        lane = self._supervision_asks
         call = PendingCall(parse(text), now, text, is_own=True)
         if len(lane.waiting) >= MOST_WAITING:
             yield OwnCallEnded(call_id, None)
@@ -223,18 +241,17 @@ class Link:
             else:
                 yield from self._forward(lane, call, now)
 
-    def _result(self, side: Side, frame: Frame, now: float) -> Iterator[Command]:
-        lane = self._lanes[side.other]
+    def _result(self, side: Side, lane: Lane, frame: Frame, now: float) -> list[Command]:
         if lane.open is not None and lane.open.frame.id == frame.id:
             call = lane.free(answered=True)
-            yield from self._answered(lane, call, frame, now)
-            if not self.is_over:
-                yield from self._forward_next(lane, now)
-        elif lane.freed.get(frame.id) is False:  # a first late result still has somebody who asked (rule 13)
+            if call.is_plain and not lane.waiting:
+                return [Send(lane.asker, frame.text)]
+            commands = list(self._answered(lane, call, frame, now))
+            return commands if self.is_over else [*commands, *self._forward_next(lane, now)]
+        if lane.freed.get(frame.id) is False:  # a first late result still has somebody who asked (rule 13)
             lane.freed[frame.id] = True
-            yield Send(side.other, frame.text)
-        else:
-            yield Drop(side, "unexpected-result", frame.text)
+            return [Send(lane.asker, frame.text)]
+        return [Drop(side, "unexpected-result", frame.text)]
 
     def _answered(self, lane: Lane, call: PendingCall, frame: Frame, now: float) -> Iterator[Command]:
         """Hand a result to who asked: the other side, merged where the CALL was split, or the agent itself."""
@@ -248,18 +265,18 @@ class Link:
             yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
 
     def _result_error(self, side: Side, frame: Frame) -> Command:
-        if self._lanes[side].freed.get(frame.id):  # only who asked can complain of the answer
+        if self._lane_of(side).freed.get(frame.id):  # only who asked can complain of the answer
             return Send(side.other, frame.text)
         return Drop(side, "unexpected-result-error", frame.text)
 
     def flushed(self, side: Side, now: float) -> None:
         """As the event `Flushed`, which never has a consequence of its own: for a driver to whom a call is cheaper."""
-        call = self._lanes[side.other].open
+        call = (self._supervision_asks if side is Side.STATION else self._station_asks).open
         if call is not None and call.asked is None:
             call.asked = now
 
     def _time_passed(self, now: float) -> Iterator[Command]:
-        for lane in self._lanes.values():
+        for lane in self._both:
             yield from self._expire_held(lane, now)
             call = lane.open
             if call is not None and call.asked is not None and self._is_overdue(call, now):

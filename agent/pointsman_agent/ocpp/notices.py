@@ -1,10 +1,11 @@
 """What of relayed traffic is worth a line in the log and a counter, though it passes unchanged (rules 23 and 57)."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from pointsman_agent.ocpp.frame import Frame
-from pointsman_agent.ocpp.intercepts import Side, plain_action
+from pointsman_agent.ocpp.intercepts import INTERCEPTED_ACTIONS, Side, plain_action
 
 TIMED_ACTIONS: Final = frozenset({"BootNotification", "Heartbeat"})
 """Their answers say the supervision's time, and so its clock's offset (rule 41)."""
@@ -17,6 +18,7 @@ _CURRENT_TIME: Final = re.compile(r'"currentTime"\s*:\s*"([^"]{1,64})"')
 
 # URLs in messages pass through: a station needs a route of its own to them.
 _TRANSFERS: Final = frozenset({"firmwarestatusnotification", "diagnosticsstatusnotification", "logstatusnotification"})
+_ACTIONS_REMEMBERED: Final = 512  # an endless row of invented ones may push each other out
 _TRANSFERS_FAILED: Final = (("DownloadFailed", "download-failed"), ("UploadFailed", "upload-failed"))
 
 
@@ -24,6 +26,13 @@ def result_time(text: str) -> str | None:
     """Return the `currentTime` of an answer; searched, not parsed."""
     match = _CURRENT_TIME.search(text)
     return None if match is None else match.group(1)
+
+
+@lru_cache(maxsize=_ACTIONS_REMEMBERED)
+def is_ordinary(action: str) -> bool:
+    """Whether no table knows `action`, so that its CALLs are relayed and nothing more. There are few actions."""
+    plain = plain_action(action)
+    return plain not in INTERCEPTED_ACTIONS and plain not in _TRANSFERS
 
 
 def notice_of(asker: Side, call: Frame) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pointsman_agent.liveness import Due, Liveness
-from pointsman_agent.ocpp.events import Close, Closed, Command, EndRequested, Event, Received, Send, TimePassed
+from pointsman_agent.ocpp.events import Close, Closed, Command, EndRequested, Event, Send, TimePassed
 from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.ocpp.link import Link
 from pointsman_agent.outbox import OutputBudget
@@ -22,7 +22,8 @@ class Pair:
     """
 
     __slots__ = (
-        "_alive", "_carry_out", "_channels", "_left", "_on_over", "last_received", "last_sent", "link", "tap",
+        "_alive", "_carry_out", "_left", "_on_over", "_station", "_supervision",
+        "last_received", "last_sent", "link", "tap",
     )  # fmt: skip
 
     def __init__(self, link: Link, carry_out: Callable[[Command], None], on_over: Callable[[], None]) -> None:
@@ -32,7 +33,6 @@ class Pair:
         self.last_sent: float | None = None
         self._carry_out = carry_out
         self._on_over = on_over
-        self._channels: dict[Side, Channel] = {}
         self._alive: dict[Side, Liveness] = {}
         self._left = 2
 
@@ -51,10 +51,11 @@ class Pair:
     ) -> None:
         """Begin to relay. `alive` says how each side is pinged; a side that is not in it is not."""
         self._alive = alive
-        for side, connection in handed.items():
-            self._channels[side] = Channel(connection, reactor, _Ear(self, side), budget, now)
-        for channel in self._channels.values():
-            channel.start()
+        self._station, self._supervision = (
+            Channel(handed[side], reactor, _Ear(self, side), budget, now) for side in (Side.STATION, Side.SUPERVISION)
+        )
+        self._station.start()
+        self._supervision.start()
 
     def tell(self, event: Event, now: float) -> None:
         """Feed the link an event from outside: something was stored, the session is to end."""
@@ -63,8 +64,8 @@ class Pair:
     def abort(self) -> None:
         """Close both sockets at once."""
         self.link.is_over = True
-        for channel in self._channels.values():
-            channel.abort()
+        self._station.abort()
+        self._supervision.abort()
 
     def heard(self, side: Side, text: str, now: float) -> None:
         """A message came from `side`."""
@@ -72,7 +73,7 @@ class Pair:
             self.last_received = now
         if self.tap is not None:
             self.tap(side, text)
-        self._handle(Received(side, text), now)
+        self._do(self.link.received(side, text, now), now)
 
     def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
         """The connection of `side` ended."""
@@ -81,7 +82,7 @@ class Pair:
     def overflowed(self, side: Side, now: float) -> None:
         """`side` takes less than it is sent: it would not get a Close frame either."""
         self._handle(EndRequested(GOING_AWAY, f"the {side.name.lower()} takes no data", "slow"), now)
-        self._channels[side].abort()
+        self._channel(side).abort()
 
     def closed(self) -> None:
         """One of the two sockets is gone."""
@@ -104,7 +105,7 @@ class Pair:
         alive = self._alive.get(side)
         if alive is None or self.link.is_over:
             return
-        channel = self._channels[side]
+        channel = self._channel(side)
         match alive.due(now, last_heard=channel.last_heard):
             case Due.PING:
                 channel.ping(now)
@@ -115,16 +116,26 @@ class Pair:
                 pass
 
     def _handle(self, event: Event, now: float) -> None:
-        for command in self.link.handle(event, now):
+        self._do(self.link.handle(event, now), now)
+
+    def _do(self, commands: list[Command], now: float) -> None:
+        for command in commands:
             if isinstance(command, Send):
-                if command.side is Side.STATION:
+                side = command.side
+                if side is Side.STATION:
                     self.last_sent = now
-                if self._channels[command.side].send(command.text, now):
-                    self.link.flushed(command.side, now)
+                    channel = self._station
+                else:
+                    channel = self._supervision
+                if channel.send(command.text, now):
+                    self.link.flushed(side, now)
             elif isinstance(command, Close):
-                self._channels[command.side].close(command.code, command.reason, now)
+                self._channel(command.side).close(command.code, command.reason, now)
             else:
                 self._carry_out(command)
+
+    def _channel(self, side: Side) -> Channel:
+        return self._station if side is Side.STATION else self._supervision
 
 
 class _Ear:

@@ -18,8 +18,6 @@ How
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Final, Protocol
 
 import structlog
@@ -109,19 +107,24 @@ class Reactor:
             self._end()
 
     def _pass(self) -> None:
-        with self._closing_late():
-            again, self._again = self._again, {}
-            now = trio.current_time()
+        again, self._again = self._again, {}
+        now = trio.current_time()
+        members = self._members
+        self._is_in_pass = True
+        try:
             for descriptor, events in self._epoll.poll(0, EVENTS_A_PASS):
-                member = self._members.get(descriptor)
+                member = members.get(descriptor)
                 if member is not None:
-                    again.pop(descriptor, None)
+                    if again:
+                        again.pop(descriptor, None)
                     self._serve(descriptor, member, events, now)
                 elif descriptor == self._alarm:
                     os.eventfd_read(self._alarm)
             for descriptor, member in again.items():
-                if self._members.get(descriptor) is member:
+                if members.get(descriptor) is member:
                     self._serve(descriptor, member, 0, now)
+        finally:
+            self._end_pass()
 
     def _serve(self, descriptor: int, member: Member, events: int, now: float) -> None:
         try:
@@ -138,26 +141,24 @@ class Reactor:
             for start, member in enumerate(list(self._members.values())):
                 if start % SWEPT_AT_ONCE == SWEPT_AT_ONCE - 1:
                     await trio.lowlevel.checkpoint()
-                with self._closing_late():
-                    self._guarded(member, member.sweep)
+                self._sweep_one(member)
 
-    def _guarded(self, member: Member, work: Callable[[float], None]) -> None:
+    def _sweep_one(self, member: Member) -> None:
+        self._is_in_pass = True
         try:
-            work(trio.current_time())
+            member.sweep(trio.current_time())
         except Exception as error:  # as in `_serve`
             self._fail(member, error)
+        finally:
+            self._end_pass()
 
     def _fail(self, member: Member, error: Exception) -> None:
         log.error("station dropped", error=repr(error), exc_info=error)
         member.failed(error)
 
-    @contextmanager
-    def _closing_late(self) -> Iterator[None]:
-        self._is_in_pass = True
-        try:
-            yield
-        finally:
-            self._is_in_pass = False
+    def _end_pass(self) -> None:
+        self._is_in_pass = False
+        if self._given_up:
             for sock in self._given_up:
                 sock.close()
             self._given_up.clear()
