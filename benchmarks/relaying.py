@@ -43,6 +43,14 @@ class Relay:
     supervision: socket.socket
 
 
+@dataclass(frozen=True, slots=True)
+class AgentProcess:
+    """A running agent: its process, and where stations come to."""
+
+    pid: int
+    port: int
+
+
 def measure(folder: Path) -> Figure:
     """Return the figure; `folder` is empty and ours for the time."""
     with ExitStack() as stack:
@@ -84,12 +92,23 @@ def _cpu_us(relay: Relay) -> float:
 
 @contextmanager
 def agent(folder: Path) -> Iterator[Relay]:
-    """Run the real agent, on a bundle that the real compiler made, until the block ends."""
-    port, supervision = free_port(), listening()
-    stations = ", ".join(f"CP-{number:04}: {{pingInterval: 0}}" for number in range(STATIONS))
+    """Run the real agent with STATIONS stations until the block ends."""
+    supervision = listening()
+    with supervision, agent_process(folder, STATIONS, _port(supervision)) as running:
+        yield Relay(running.pid, running.port, supervision)
+
+
+@contextmanager
+def agent_process(folder: Path, stations: int, supervision_port: int) -> Iterator[AgentProcess]:
+    """Run the real agent, on a bundle that the real compiler made, until the block ends; `folder` is empty.
+
+    Its stations are CP-0000 and so on, all of one supervision, and are not pinged.
+    """
+    port = free_port()
+    entries = ", ".join(f"CP-{number:04}: {{pingInterval: 0}}" for number in range(stations))
     sites = folder / "sites"
     sites.mkdir()
-    site = _SITE.format(supervision=_port(supervision), listener=port, stations=stations)
+    site = _SITE.format(supervision=supervision_port, listener=port, stations=entries)
     (sites / "benchmark.yaml").write_text(site)
     bin_folder = Path(sys.executable).parent
     compiler = str(bin_folder / "pointsman")
@@ -97,8 +116,8 @@ def agent(folder: Path) -> Iterator[Relay]:
     command = [str(bin_folder / "pointsman-agent"), "run", "--bundle", str(folder / "benchmark.bundle")]
     command += ["--site", "benchmark", "--allow-unsigned", "--state", str(folder / "state")]
     command += ["--admin", "127.0.0.1:0", "--log-level", "error"]
-    with supervision, _running(command, port) as pid:
-        yield Relay(pid, port, supervision)
+    with _running(command, port) as pid:
+        yield AgentProcess(pid, port)
 
 
 @contextmanager
