@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
 
 Result_co = TypeVar("Result_co", covariant=True)
@@ -39,12 +40,23 @@ def run(recipe: Recipe[Result_co], files: Sequence[str], jobs: int) -> Iterator[
     """
     processes = min(jobs, -(-len(files) // FILES_A_PROCESS))
     if processes <= 1:
-        yield from map(recipe.begin(), files)
+        with _collecting_seldom():
+            yield from map(recipe.begin(), files)
         return
     # Only Linux forks safely; there the workers share what is imported.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(processes, context, _begin, (recipe,)) as pool:
         yield from pool.map(_work, files, chunksize=FILES_AT_ONCE)
+
+
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*_COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 _at_work: list[Callable[[str], Any]] = []

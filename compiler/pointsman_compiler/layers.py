@@ -6,7 +6,7 @@ tree through accessors that skip it, because the shape's own problems say what i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pointsman_schema.bundle import LOCAL
@@ -48,7 +48,7 @@ class Origin:
 
     def below(self, path: Path) -> "Origin":
         """Return the origin of what stands at `path` inside this value."""
-        return replace(self, path=self.path + path)
+        return Origin(self.layer, self.document, self.path + path, self.file, self.line)
 
 
 BUILT_IN: Final = Origin("built-in")

@@ -183,7 +183,9 @@ def _within_root(file: str) -> str:
     """Return `file` without `.` and `..`; links are looked at when it is read."""
     _refuse_absolute(file)
     parts: list[str] = []
-    for part in PurePosixPath(file).parts:
+    for part in file.split("/"):
+        if part in ("", "."):
+            continue
         if part != "..":
             parts.append(part)
         elif parts:

@@ -49,7 +49,12 @@ def _texts(site: LayeredSite) -> Iterator[tuple[Path, str, dict[str, Any]]]:
     for name in site.map_at(("supervisions",)):
         own = {**names, "supervision": name}
         paths += [(("supervisions", name, "url"), own), (("supervisions", name, "proxy", "url"), own)]
-    paths += [(("badges", index, "comment"), names) for index in range(len(site.list_at(("badges",))))]
+    badges = enumerate(site.list_at(("badges",)))
+    paths += [
+        (("badges", index, "comment"), names)
+        for index, badge in badges
+        if isinstance(badge, dict) and "comment" in badge
+    ]
     for path, own in paths:
         text = site.text_at(path)
         if text is not None and is_template(text):

@@ -19,6 +19,7 @@ _URL: Final = re.compile(
 )
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>.*))?", re.DOTALL)
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_BLANK_OR_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_PATH: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%{}]")
 _NOT_QUERY: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%?{}]")
@@ -89,7 +90,7 @@ def parse_proxy_url(text: str) -> Url:
 
 
 def _split(text: str, schemes: tuple[str, ...], help: str) -> dict[str, str | None]:
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in text):
+    if _BLANK_OR_CONTROL.search(text):
         raise UrlFault(
             "PM315", "the URL holds a space or a control character", "remove it, or write a space as %20 in the path"
         )

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -75,6 +74,8 @@ def _reported(form: str, tree: "SourceTree", verdict: "Verdict", strict: bool) -
 
 
 def _check_standard_input(form: str, strict: bool, at: datetime, within: Path | None, name: str | None) -> int:
+    import tempfile
+
     from pointsman_compiler.build import conclude
     from pointsman_compiler.judging import Judge
     from pointsman_compiler.sources import LARGEST_READ_BYTES, SourceTree

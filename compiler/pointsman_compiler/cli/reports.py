@@ -1,7 +1,6 @@
 """Problems as people and pipelines want them."""
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -41,6 +40,8 @@ def report(form: str, tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -
 
 def text_report(tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -> str:
     """Return the problems as text, as wide and as colourful as `stream` allows."""
+    import shutil
+
     from pointsman_compiler.report.text import render_text
 
     width = min(shutil.get_terminal_size((80, 24)).columns, WIDEST_REPORT)

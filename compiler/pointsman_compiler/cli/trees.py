@@ -1,7 +1,6 @@
 """Sites folders as commands name them, and what runs over all of their sites."""
 
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ import click
 
 from pointsman_compiler.cli.outcome import FileFailure, source_failures
 from pointsman_compiler.cli.progress import with_progress
-from pointsman_compiler.wording import nearest
 
 if TYPE_CHECKING:
     from pointsman_compiler.build import Verdict
@@ -33,6 +31,7 @@ def open_tree(root: Path, sites: Sequence[str] = ()) -> OpenTree:
     """Return the tree at `root`; each of `sites` must be in it."""
     from pointsman_compiler.judging import site_id
     from pointsman_compiler.sources import SourceTree
+    from pointsman_compiler.wording import nearest
 
     tree = SourceTree(root)
     with source_failures():
@@ -48,6 +47,8 @@ def survey(
     opened: OpenTree, at: datetime, sites: Sequence[str], jobs: int | None, order: "Order | None" = None
 ) -> "tuple[Verdict, list[Made]]":
     """Judge every site, fill the order, and return the verdict (over `sites`, if any) with the bundles' records."""
+    from concurrent.futures import BrokenExecutor
+
     from pointsman_compiler.build import conclude
     from pointsman_compiler.crew import cores, run
     from pointsman_compiler.judging import Judge

@@ -32,6 +32,8 @@ def decode_text(file: str, raw: bytes) -> str | list[Problem]:
         text = raw.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         return [_not_utf8(file, error)]
+    if not _HIDDEN.search(text) and ("\t" not in text or not _TAB_INDENT.search(text)):
+        return text
     places = Lines(file, text)
     problems = [*islice(_hidden_characters(places), SHOWN_AT_MOST), *islice(_tab_indents(places), SHOWN_AT_MOST)]
     return problems or text

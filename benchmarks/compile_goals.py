@@ -1,0 +1,150 @@
+"""The compiler beside its goals: `python -m benchmarks.compile_goals`. Linux, about a minute; less with `--sites 1000`.
+
+CPU times and memory say how good it is; what the clock says depends on what else the machine does, so the load before
+the run stands beside it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from benchmarks import compiling
+from benchmarks.fleet import write_fleet
+from benchmarks.machine import describe
+
+JOBS: Final = 2
+STATIONS: Final = 20
+STARTS: Final = 9
+LOOK_EVERY_S: Final = 0.05
+RUN_WITHIN_S: Final = 300.0
+"""A run over the fleet that takes longer hangs."""
+MIB: Final = 1024 * 1024
+_POINTSMAN: Final = [sys.executable, "-m", "pointsman_compiler"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure and its goal: not more than that many of its unit."""
+
+    name: str
+    found: float
+    goal: float
+    unit: str
+
+    def __str__(self) -> str:
+        verdict = "met" if self.found <= self.goal else "MISSED"
+        return f"{self.name:<62} {self.found:9.2f} {self.unit:<4} goal {self.goal:g}: {verdict}"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a command took, all its processes together; `largest` is the process with the most memory."""
+
+    wall_s: float
+    cpu_s: float
+    largest_mib: float
+    sum_mib: float
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compile_goals", description=__doc__)
+    parser.add_argument("--sites", type=int, default=10_000)
+    sites = parser.parse_args().sites
+    load = os.getloadavg()[0]
+    print("\n".join(describe()))
+    print(f"load {load:.1f} on {os.cpu_count()} cores before the run\n")
+    with tempfile.TemporaryDirectory(prefix="pointsman-benchmark-") as folder:
+        for row in (*_sites(Path(folder)), *_starts(), *_fleet(Path(folder), sites)):
+            print(row, flush=True)
+
+
+def _sites(folder: Path) -> Iterator[Row]:
+    for stations, goal_ms in ((20, 1.2), (500, 25.0)):
+        figure = compiling.measure(folder, stations)
+        yield Row(f"text to signed bundle, {stations} stations, CPU", figure.ours, goal_ms, "ms")
+        yield Row(f"  by {figure.yardstick} ({figure.theirs:.2f} ms)", figure.ratio, 1 / 5, "")
+
+
+def _starts() -> Iterator[Row]:
+    runs = [_run([*_POINTSMAN, "--help"]) for _ in range(STARTS)]
+    yield Row("pointsman --help, wall", median(run.wall_s for run in runs) * 1e3, 150, "ms")
+    yield Row("pointsman --help, CPU", median(run.cpu_s for run in runs) * 1e3, 150, "ms")
+
+
+def _fleet(folder: Path, sites: int) -> Iterator[Row]:
+    share = sites / 10_000
+    write_fleet(folder / "sites", sites, STATIONS)
+    subprocess.run([*_POINTSMAN, "keygen", folder / "release"], check=True)
+    command: list[str | Path] = [
+        *_POINTSMAN,
+        "compile",
+        folder / "sites",
+        "--sequence",
+        "1",
+        "--key",
+        folder / "release.key",
+    ]
+    run = _run([*command, "--out", folder / "out", "--jobs", str(JOBS)])
+    made = len(list((folder / "out").glob("*.bundle")))
+    if made != sites:
+        raise SystemExit(f"{made} bundles of {sites} were made")
+    name = f"{sites} sites of {STATIONS} stations, {JOBS} jobs"
+    yield Row(f"{name}, wall", run.wall_s, 15 * share, "s")
+    yield Row(f"{name}, CPU / {JOBS}", run.cpu_s / JOBS, 15 * share, "s")
+    yield Row(f"{name}, memory of the largest process", run.largest_mib, 300, "MiB")
+    yield Row(f"{name}, memory of all processes", run.sum_mib, 300, "MiB")
+    again = _run([*command, "--out", folder / "out", "--jobs", str(JOBS)])
+    yield Row("  again, with nothing to write, wall", again.wall_s, 15 * share, "s")
+
+
+def _run(command: list[str | Path]) -> Run:
+    began, cpu = time.monotonic(), _children_cpu_s()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    largest = whole = 0
+    while True:
+        try:
+            code = process.wait(LOOK_EVERY_S)
+            break
+        except subprocess.TimeoutExpired:
+            sizes = [_resident_bytes(each) for each in _with_children(process.pid)]
+            largest, whole = max(largest, *sizes), max(whole, sum(sizes))
+        if time.monotonic() - began > RUN_WITHIN_S:
+            process.kill()
+    if code != 0:
+        raise SystemExit(f"{command} ended with {code}")
+    return Run(time.monotonic() - began, _children_cpu_s() - cpu, largest / MIB, whole / MIB)
+
+
+def _children_cpu_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _with_children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:  # ended meanwhile
+        return [pid]
+    return [pid, *(each for child in text.split() for each in _with_children(int(child)))]
+
+
+def _resident_bytes(pid: int) -> int:
+    """Resident memory; pages that processes share count for each of them (proc(5), statm)."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
