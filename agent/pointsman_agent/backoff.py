@@ -5,6 +5,7 @@ from typing import Final
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
+LONGEST_RETRY_AFTER_S: Final = 300.0  # honoured up to here: a slip in a header should not cost a site its night
 
 
 class Backoff:
@@ -27,7 +28,7 @@ class Backoff:
         if self.remaining(now) > 0:
             return
         wait = self._wait * (0.5 + self._chance() / 2)
-        self._until = now + max(wait, min(retry_after or 0.0, LONGEST_WAIT_S))
+        self._until = now + max(wait, min(retry_after or 0.0, LONGEST_RETRY_AFTER_S))
         self._wait = min(self._wait * 2, LONGEST_WAIT_S)
 
     def succeeded(self) -> None:

@@ -58,4 +58,4 @@ def of_supervision(ping_interval: int, message_timeout: int, now: float) -> Live
 
 def of_station(ping_interval: int, now: float) -> Liveness:
     """Return the liveness of a station's own link (rule 28); not for an interval of 0, which means no pings."""
-    return Liveness(interval=ping_interval, patience=ping_interval * SILENT_INTERVALS, now=now)
+    return Liveness(interval=ping_interval, patience=ping_interval * (SILENT_INTERVALS - 1), now=now)

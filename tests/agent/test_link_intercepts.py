@@ -181,6 +181,18 @@ def test_r21_a_split_call_with_a_key_that_the_station_does_not_answer_ends_the_l
     ]
 
 
+def test_r21_a_split_call_with_a_key_that_waits_too_long_is_answered_and_ends_the_link_too() -> None:
+    link = a_link("ocpp2.0.1")
+    hear(link, SUPERVISION, '[2,"1","Reset",{}]', 0.0)
+    hear(link, SUPERVISION, set_variables(INTERVAL, NEW_PASSWORD), 1.0)
+    link.handle(Stored("v", SUPERVISION), 2.0)
+
+    assert link.handle(TimePassed(), 32.0) == [
+        Send(SUPERVISION, answered(a_result(INTERVAL, "Rejected"), a_result(NEW_PASSWORD, "Accepted"))),
+        *FAREWELL,
+    ]
+
+
 # --- CALLs of the agent's own --------------------------------------------------------------------------------------
 
 

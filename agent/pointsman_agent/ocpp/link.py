@@ -237,7 +237,7 @@ class Link:
     def _forward_next(self, lane: Lane, now: float) -> Iterator[Command]:
         while lane.open is None and (call := lane.next_waiting()) is not None:
             if self._is_late(call.since, now):  # its sender has given up (rule 12)
-                yield from _expired(lane, call, "waited-too-long")
+                yield from self._give_up(lane, call, "waited-too-long")
             else:
                 yield from self._forward(lane, call, now)
 
@@ -287,9 +287,8 @@ class Link:
                     yield from self._end(GOING_AWAY, "supervision does not answer", lost)
                     return
                 lane.free(answered=call.is_own or call.split is not None)  # a split one is answered here and now
-                yield from _expired(lane, call, "unanswered")
-                if call.ends_link:
-                    yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
+                yield from self._give_up(lane, call, "unanswered")
+                if self.is_over:
                     return
             yield from self._expire_waiting(lane, now)
             yield from self._forward_next(lane, now)
@@ -311,7 +310,18 @@ class Link:
         while lane.waiting and self._is_late(lane.waiting[0].since, now):
             call = lane.next_waiting()
             assert call is not None
-            yield from _expired(lane, call, "waited-too-long")
+            yield from self._give_up(lane, call, "waited-too-long")
+
+    def _give_up(self, lane: Lane, call: PendingCall, why: str) -> Iterator[Command]:
+        """Give up on a CALL: its sender has, or soon will. What the agent did itself is done, and its asker is told."""
+        if call.is_own:
+            yield OwnCallEnded(call.frame.id, None)
+        elif call.split is not None and (call.ends_link or why == "unanswered"):
+            yield Send(lane.asker, call_result(call.frame.id, merged_results(call.split, None)))
+        else:
+            yield Drop(lane.asker, why, call.frame.text)
+        if call.ends_link:
+            yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
 
     def _expire_held(self, lane: Lane, now: float) -> Iterator[Command]:
         for call_id in [call_id for call_id, held in lane.held.items() if held.until <= now]:
@@ -351,17 +361,6 @@ def _merged(split: SplitVariables, frame: Frame) -> str:
         except LocalFrameError:
             answered = None
     return call_result(frame.id, merged_results(split, answered))
-
-
-def _expired(lane: Lane, call: PendingCall, why: str) -> Iterator[Command]:
-    """Give up on a CALL: its sender has, or soon will."""
-    if call.is_own:
-        yield OwnCallEnded(call.frame.id, None)
-    elif call.split is not None and why == "unanswered":
-        # What the agent did itself is done, and its asker must know of it.
-        yield Send(lane.asker, call_result(call.frame.id, merged_results(call.split, None)))
-    else:
-        yield Drop(lane.asker, why, call.frame.text)
 
 
 def _internal_error(call_id: str) -> str:
