@@ -41,6 +41,7 @@ from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, keep_alive, note_end
 from pointsman_agent.status import Status
+from pointsman_agent.tail import Tail
 from pointsman_agent.uplink import Uplinks
 
 GOING_AWAY: Final = 1001
@@ -61,6 +62,7 @@ class RelayCase:
     uplinks: Uplinks
     store_key: Callable[[bytes], Awaitable[None]]
     budget: OutputBudget
+    tail: Tail
 
 
 class Chores:

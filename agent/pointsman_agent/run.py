@@ -42,6 +42,7 @@ from pointsman_agent.slots import Slots, write_durably
 from pointsman_agent.sources.file import FileSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
+from pointsman_agent.tail import Tail
 from pointsman_agent.upkeep import keep_well
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
@@ -111,8 +112,8 @@ class _Agent:
         trio.socket.set_custom_hostname_resolver(names)
         keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
         uplinks = Uplinks(status, keys, names)
-        reactor = Reactor()
-        house = House(holder, self.journal, status, sessions, uplinks, self.clock, reactor=reactor)
+        reactor, tail = Reactor(), Tail(self.clock.now)
+        house = House(holder, self.journal, status, sessions, uplinks, self.clock, tail, reactor=reactor)
         source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         routes = [connection_test_route(tests.run)]

@@ -31,7 +31,8 @@ class PlaneRelay:
             record.traffic = pair
             nursery.start_soon(self._await_end)
             try:
-                await over.wait()
+                with self._case.tail.joined(self._case.route.identity, pair):
+                    await over.wait()
             finally:
                 self._case.status.settle(record)
                 record.traffic = None

@@ -10,6 +10,7 @@ from pointsman_agent.ocpp.link import Link
 from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.channel import Channel
 from pointsman_agent.plane.reactor import Reactor
+from pointsman_agent.tail import Tap
 from pointsman_agent.wire import HandedOver
 
 GOING_AWAY: Final = 1001
@@ -18,7 +19,7 @@ GOING_AWAY: Final = 1001
 class Pair:
     """Two joined channels. `carry_out` does what of the link's commands is not about the sockets; it must not wait.
 
-    `on_over` is called once both sockets are gone. `tap`, where there is one, sees every message that came.
+    `on_over` is called once both sockets are gone. `tap`, where there is one, is told of every message.
     """
 
     __slots__ = (
@@ -28,7 +29,7 @@ class Pair:
 
     def __init__(self, link: Link, carry_out: Callable[[Command], None], on_over: Callable[[], None]) -> None:
         self.link = link
-        self.tap: Callable[[Side, str], None] | None = None
+        self.tap: Tap | None = None
         self.last_received: float | None = None
         self.last_sent: float | None = None
         self._carry_out = carry_out
@@ -72,7 +73,7 @@ class Pair:
         if side is Side.STATION:
             self.last_received = now
         if self.tap is not None:
-            self.tap(side, text)
+            self.tap.received(side, text)
         self._do(self.link.received(side, text, now), now)
 
     def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
