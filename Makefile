@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors bench chaos clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors bench fuzz chaos clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -15,6 +15,7 @@ help:
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
 	@echo "make bench             speed, each figure as a ratio in one run"
+	@echo "make fuzz              the compiler against files that no person would write (MINUTES=10)"
 	@echo "make clean             remove everything that make made"
 
 # One stamp stands for "the environment is what uv.lock says".

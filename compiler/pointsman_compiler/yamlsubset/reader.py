@@ -4,6 +4,7 @@ The reader holds a stack of open collections instead of recursing. What leaves t
 tag, an ambiguous value) is noted and reading goes on, so that all of it is shown at once; what does not, ends it.
 """
 
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from yaml import YAMLError
@@ -23,7 +24,7 @@ from pointsman_compiler.problems import Place, Problem, Related
 from pointsman_compiler.secrecy import MASK, is_telling_key
 from pointsman_compiler.yamlsubset.events import end_of, parse_events, start_of
 from pointsman_compiler.yamlsubset.scalars import Refusal, plain_value, shortened
-from pointsman_compiler.yamlsubset.syntax import syntax_problem
+from pointsman_compiler.yamlsubset.syntax import UNEXPECTED_COLON, syntax_problem
 from pointsman_compiler.yamlsubset.text import SHOWN_AT_MOST, find_hidden_character
 
 DEEPEST: Final = 20
@@ -49,7 +50,7 @@ def read_events(file: str, text: str) -> tuple[Any, list[Problem]]:
             if builder.is_done:
                 break
     except YAMLError as error:
-        builder.problems.append(syntax_problem(file, error))
+        builder.end(error)
     return builder.root, builder.problems
 
 
@@ -62,6 +63,8 @@ class _Builder:
         self.root: Any = None
         self.is_done = False
         self._documents = 0
+        self._without_value: Event | None = None
+        """The key before, if nothing stood behind it; its problem is then the last one."""
         # The innermost open collection, the key that waits for its value, and where each key was first written.
         self._open: dict[str, Any] | list[Any] | None = None
         self._key: str | None = None
@@ -76,7 +79,7 @@ class _Builder:
                 self._begin(event)
             case CollectionEndEvent():
                 self._open, _, self._written = self._outer.pop()
-                self._key = None
+                self._key = self._without_value = None
             case AliasEvent():
                 self._take_alias(event)
             case DocumentStartEvent():
@@ -87,6 +90,13 @@ class _Builder:
                     self._refuse(event, *_EMPTY)
             case _:  # the start of the stream, the end of the document
                 pass
+
+    def end(self, error: YAMLError) -> None:
+        """Note where the text ceases to be YAML, unless lines that are indented too little explain it."""
+        problem = syntax_problem(self.file, error)
+        is_of_indent = problem.message == UNEXPECTED_COLON and any(one.code == "PM119" for one in self.problems)
+        if not is_of_indent:
+            self.problems.append(problem)
 
     def _begin_document(self, event: DocumentStartEvent) -> None:
         self._documents += 1
@@ -137,11 +147,15 @@ class _Builder:
             value = plain_value(event.value, is_date_allowed=is_date_allowed, shown=self._shown(event.value))
             assert isinstance(value, Refusal)
         self._refuse(event, value.code, value.message, value.help)
+        if not event.value and self._key is not None:
+            self._without_value = self._written[self._key]
         return event.value
 
     def _take_key(self, event: ScalarEvent, value: Any) -> None:
         name: str = event.value
         self._key = name
+        if self._without_value is not None:
+            self._ask_for_indent(self._without_value, event)
         if not isinstance(value, str):
             shown = shortened(name)
             self._refuse(event, "PM113", f"the key {shown} is not a text", f'write it in quotes: "{shown}"')
@@ -153,6 +167,13 @@ class _Builder:
             self._refuse(event, "PM105", f"the key `{shown}` is written twice", "keep one of the two", related)
         else:
             self._written[name] = event
+
+    def _ask_for_indent(self, before: Event, event: ScalarEvent) -> None:
+        """A key right below one without a value, in the same column: it may be a part of that value."""
+        self._without_value = None
+        if start_of(before)[1] == start_of(event)[1]:
+            related = Related("does this line belong to it? Then indent it more", self._place(event))
+            self.problems[-1] = replace(self.problems[-1], related=(related,))
 
     def _take_alias(self, event: AliasEvent) -> None:
         self._refuse(

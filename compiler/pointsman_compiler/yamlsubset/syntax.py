@@ -6,6 +6,7 @@ from yaml import Mark, MarkedYAMLError, YAMLError
 
 from pointsman_compiler.problems import Place, Problem, Related
 
+UNEXPECTED_COLON: Final = "a `: ` is not expected here"
 # (what libyaml's problem or context contains, code, message, help); the first that fits counts.
 _EXPLANATIONS: Final = (
     (
@@ -31,7 +32,7 @@ _EXPLANATIONS: Final = (
     (
         "mapping values are not allowed",
         "PM101",
-        "a `: ` is not expected here",
+        UNEXPECTED_COLON,
         "is the line indented like its neighbours? A text that contains `: ` is written in quotes",
     ),
     (
