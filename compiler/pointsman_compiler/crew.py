@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeVar
@@ -33,10 +33,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run(recipe: Recipe[Result_co], files: Sequence[str], jobs: int) -> Iterator[Result_co]:
+def run(recipe: Recipe[Result_co], files: Sequence[str], jobs: int) -> Generator[Result_co]:
     """Yield the result for each of `files`, in their order, from at most `jobs` processes.
 
-    What the work raises is raised here; concurrent.futures.BrokenExecutor says that a process was killed.
+    What the work raises is raised here; concurrent.futures.BrokenExecutor says that a process was killed. Closed early,
+    it ends the crew as soon as each process has done what it has at hand.
     """
     processes = min(jobs, -(-len(files) // FILES_A_PROCESS))
     if processes <= 1:

@@ -289,6 +289,19 @@ def test_every_command_has_help_with_an_example_within_80_columns(command: str) 
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> list[str]:
+        environment = {
+            "_POINTSMAN_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": "1" if words.count(" ") < 2 else "2",
+        }
+        return [line.partition(",")[2] for line in pointsman(environment=environment).stdout.splitlines()]
+
+    assert completed("pointsman ch") == ["check"]
+    assert completed("pointsman compile --lock") == ["--locked", "--lock-file"]
+
+
 def test_version_and_wrong_usage() -> None:
     assert pointsman("--version").stdout.startswith("pointsman ")
     assert pointsman("chek").returncode == 2

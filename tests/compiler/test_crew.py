@@ -1,10 +1,12 @@
 """Work over many files: in order, whatever the number of processes, and never a silent loss."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from pointsman_compiler.crew import FILES_A_PROCESS, cores, run
@@ -53,6 +55,31 @@ def test_what_the_work_raises_is_raised_with_its_file(jobs: int) -> None:
 def test_a_killed_process_is_no_silent_loss() -> None:
     with pytest.raises(BrokenExecutor):
         list(run(Echo(dies_at="0120"), FILES, 2))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Takes about a millisecond a file, and leaves a file of that name."""
+
+    folder: Path
+
+    def begin(self) -> Callable[[str], str]:
+        return self._work
+
+    def _work(self, file: str) -> str:
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2000)
+        (self.folder / file).touch()
+        return file
+
+
+def test_a_run_that_is_closed_early_does_not_work_to_its_end(tmp_path: Path) -> None:
+    files = [f"{number:04}" for number in range(4000)]
+    results = run(Mark(tmp_path), files, 2)
+
+    assert next(results) == "0000"
+    results.close()
+
+    assert len(list(tmp_path.iterdir())) < len(files) / 2
 
 
 def test_there_is_a_core() -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pointsman_compiler.sources import LARGEST_READ_BYTES, SourceError, SourceTree
+from pointsman_compiler.sources import KEPT_BYTES, LARGEST_READ_BYTES, SourceError, SourceTree
 
 
 def tree_of(root: Path, *files: str) -> SourceTree:
@@ -82,6 +82,51 @@ def test_what_was_read_once_stays_the_same(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("changed")
 
     assert tree.read("a.yaml") == first == b"# a.yaml\n"
+
+
+def test_a_forgotten_file_is_read_again(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path, "a.yaml", "b.yaml")
+    tree.read("a.yaml")
+    (tmp_path / "a.yaml").write_text("changed")
+
+    tree.forget("a.yaml")
+    tree.forget("never-read.yaml")
+
+    assert tree.read("a.yaml") == b"changed"
+
+
+def test_what_was_read_is_let_go_of_only_when_it_is_much(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path, "a.yaml")
+    (tmp_path / "large").write_bytes(b"x" * KEPT_BYTES)
+    tree.read("a.yaml")
+    assert not tree.trim()
+    tree.read("large")
+
+    assert tree.trim()
+
+    (tmp_path / "a.yaml").write_text("changed")
+    assert tree.read("a.yaml") == b"changed"
+
+
+def test_given_files_stand_below_the_root_as_though_they_were_there(tmp_path: Path) -> None:
+    tree_of(tmp_path, "a.yaml")
+
+    tree = SourceTree(tmp_path, {"new.yaml": b"given", "a.yaml": b"over it"})
+
+    assert (tree.read("new.yaml"), tree.read("a.yaml")) == (b"given", b"over it")
+
+
+def test_a_stamp_changes_with_its_file(tmp_path: Path) -> None:
+    tree = tree_of(tmp_path, "fr/a.yaml", "b.csv", ".hidden", "_draft/c.yaml")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    before = tree.stamps()
+
+    (tmp_path / "b.csv").write_text("another length")
+
+    after = tree.stamps()
+    assert list(before) == ["b.csv", "fr/a.yaml"]
+    assert before["fr/a.yaml"] == after["fr/a.yaml"]
+    assert before["b.csv"] != after["b.csv"]
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_refused_at_once(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Sites folders as commands name them, and what runs over all of their sites."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,9 +56,9 @@ def survey(
     from pointsman_compiler.press import Survey
 
     recipe = Survey(opened.tree.root, at, order)
-    results = run(recipe, opened.files, jobs or cores())
     try:
-        seen = list(with_progress(results, len(opened.files), "sites"))
+        with closing(run(recipe, opened.files, jobs or cores())) as results:
+            seen = list(with_progress(results, len(opened.files), "sites"))
     except BrokenExecutor as error:
         raise FileFailure("a process of the compiler was killed", "is memory short? Try --jobs 1") from error
     fleet = Judge(opened.tree, at).fleet
