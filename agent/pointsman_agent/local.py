@@ -1,16 +1,31 @@
-"""The agent as operator of local groups: each CALL is decided, journaled where it must be, then answered."""
+"""The agent as operator of local groups: each CALL is decided, journaled where it must be, then answered.
+
+Beside the answers it asks the station itself, for what should be in force on it and for what people want of it. A
+station that is about to go to a remote operator is served here once more: not to charge, but to be cleared (rule 39).
+"""
 
 from typing import Final
 
 import structlog
 import trio
 from pointsman_schema.badgelist import fold_badge
+from pointsman_schema.bundle import LOCAL, Group
 
 from pointsman_agent import liveness
-from pointsman_agent.badges import Decision, decide
+from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, TransactionStart
-from pointsman_agent.inforce import InForce
-from pointsman_agent.ocpp.answers import Asked, Payload, answer, badge_of, transaction_of
+from pointsman_agent.inforce import Holder, InForce
+from pointsman_agent.keeper import Desk, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.ocpp.answers import (
+    BOOT_AGAIN_S,
+    Asked,
+    Payload,
+    answer,
+    badge_of,
+    is_own_token,
+    token_type_of,
+    transaction_of,
+)
 from pointsman_agent.ocpp.frame import (
     Frame,
     FrameError,
@@ -21,19 +36,51 @@ from pointsman_agent.ocpp.frame import (
     parse,
     payload_of,
 )
+from pointsman_agent.ocpp.owncall import OwnAnswer
+from pointsman_agent.owncalls import OwnCalls
 from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireClosed, WireLost
-from pointsman_agent.routing import Route
+from pointsman_agent.routing import Route, Routing
 from pointsman_agent.session import Session, keep_alive, note_end
 from pointsman_agent.status import Status
+from pointsman_agent.strategy.wanted import Wanted
+from pointsman_agent.wallclock import is_behind
 
 INTERNAL_ERROR: Final = 1011
 GOING_AWAY: Final = 1001
+SERVICE_RESTART: Final = 1012
+
+SETTLE_S: Final = 60.0  # from a reconnect without a boot until the station is asked anything
+LEAVE_SETTLE_S: Final = 5.0  # the station is useless until it is cleared, so it waits less
+LEAVE_BOOT_AGAIN_S: Final = 10  # Pending: it boots again, then at its new operator's
+
+_RESULTS: Final = (MessageType.CALLRESULT, MessageType.CALLERROR)
 
 log = structlog.get_logger()
 
 
+class LocalStations:
+    """The stations that the agent serves itself just now, by identity, and what they should have."""
+
+    def __init__(self) -> None:
+        self._served: dict[str, LocalOperator] = {}
+        self.wishes = Wishes()
+
+    def find(self, identity: str) -> "LocalOperator | None":
+        """Return who serves `identity`, None while it is not connected or another operator's."""
+        return self._served.get(identity)
+
+    def add(self, operator: "LocalOperator") -> None:
+        """Note who serves a station; the newest connection counts."""
+        self._served[operator.identity] = operator
+
+    def remove(self, operator: "LocalOperator") -> None:
+        """Forget `operator`, if it is still the one."""
+        if self._served.get(operator.identity) is operator:
+            del self._served[operator.identity]
+
+
 class LocalOperator:
-    """Serves one station of a local group on `wire`."""
+    """Serves one station of a local group on `wire`; `is_leaving`: clears it for the operator that it goes to."""
 
     def __init__(
         self,
@@ -41,31 +88,55 @@ class LocalOperator:
         route: Route,
         wire: Wire,
         protocol: str,
-        in_force: InForce,
+        holder: Holder,
+        stations: LocalStations,
+        *,
         journal: Journal,
         status: Status,
         clock: Clock,
+        is_leaving: bool = False,
     ) -> None:
+        assert holder.current is not None
+        self.identity = route.identity
+        self.protocol = protocol
         self._session = session
         self._route = route
         self._wire = wire
-        self._routing = in_force.routing
-        self._group = in_force.routing.group_of(route)
+        self._holder = holder
+        self._in_force: InForce = holder.current
+        self._stations = stations
         self._journal = journal
         self._status = status
         self._clock = clock
         self._record = status.station(route.identity)
-        self._protocol = protocol
+        self._is_leaving = is_leaving
         self._is_closing = False
+        self._calls = OwnCalls(wire)
+        self._ready = trio.Event()
+        self._desk = Desk(route.identity, protocol, self._calls, journal, self._record, clock)
 
     async def run(self) -> None:
         """Serve until the station or the session ends; the wire is closed then."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._await_end)
+            nursery.start_soon(self._settle)
+            nursery.start_soon(self._leave if self._is_leaving else self._keep)
             if self._route.station.ping_interval > 0:
                 nursery.start_soon(self._watch)
-            await self._serve()
+            self._stations.add(self)
+            try:
+                await self._serve()
+            finally:
+                self._stations.remove(self)
             nursery.cancel_scope.cancel()
+
+    async def call(self, action: str, payload: dict[str, object]) -> OwnAnswer:
+        """Make a CALL of the agent's own; raises CallFailed."""
+        return await self._calls.call(action, payload)
+
+    async def open_transactions(self) -> list[OpenTransaction]:
+        """Return the station's open transactions, oldest first; raises JournalFault."""
+        return await self._journal.open_of_station(self.identity)
 
     async def _serve(self) -> None:
         while True:
@@ -91,6 +162,26 @@ class LocalOperator:
         await keep_alive(self._wire, alive)
         await self._close(GOING_AWAY, "no answer to pings", "ping")
 
+    async def _settle(self) -> None:
+        """A reconnect without a boot: the station may be asked after a while. One that was told Pending boots again."""
+        await trio.sleep(LEAVE_SETTLE_S if self._is_leaving else SETTLE_S)
+        if self._is_leaving or self._boots_after() is None:
+            self._ready.set()
+
+    async def _keep(self) -> None:
+        def wanted() -> Wanted | None:
+            rules = self._rules()
+            if rules is None:
+                return None
+            routing, group_name, _ = rules
+            return self._stations.wishes.of(routing, group_name, self.protocol, self._clock.now())
+
+        await keep_in_force(self._desk, self._ready, wanted)
+
+    async def _leave(self) -> None:
+        await leave_station(self._desk, self._ready)
+        await self._close(SERVICE_RESTART, "another operator serves this station", "closed")
+
     async def _close(self, code: int, reason: str, error: str) -> None:
         self._is_closing = True
         note_end(self._status, self._route, error, reason)
@@ -102,7 +193,7 @@ class LocalOperator:
             reply = await self._reply_to(text)
         except JournalFault as error:
             # An answer would say "stored"; without one the station keeps the message and sends it again.
-            log.error("journal does not store", station=self._route.identity, error=str(error))
+            log.error("journal does not store", station=self.identity, error=str(error))
             self._status.journal_fault = str(error)
             await self._close(INTERNAL_ERROR, "the journal cannot store", "closed")
             return False
@@ -117,28 +208,50 @@ class LocalOperator:
 
     async def _reply_to(self, text: str) -> str | None:
         try:
-            call = parse(text)
+            frame = parse(text)
         except FrameError:
             self._drop("envelope")
             return None
-        if call.kind != MessageType.CALL:
-            # A SEND wants no answer, and the agent has no CALL of its own open that a result could belong to.
-            self._drop("send" if call.kind == MessageType.SEND else "unexpected-result")
+        if frame.kind != MessageType.CALL:
+            if frame.kind not in _RESULTS or not self._calls.hear(frame):
+                self._drop("send" if frame.kind == MessageType.SEND else "unexpected-result")
             return None
         try:
-            payload = payload_of(call)
-            return await self._result(call, payload)
+            payload = payload_of(frame)
+            reply = await self._result(frame, payload)
         except LocalFrameError as error:
             return call_error(error.call_id, error.code, str(error))
+        if frame.action == "BootNotification":
+            await self._booted(frame)
+        return reply
 
     def _drop(self, why: str) -> None:
         self._record.drops[why] += 1
-        log.info("dropped", station=self._route.identity, side="station", why=why)
+        log.info("dropped", station=self.identity, side="station", why=why)
+
+    async def _booted(self, call: Frame) -> None:
+        """Keep the boot; from its answer on the station may be asked."""
+        try:
+            await note_boot(self._journal, self.identity, self.protocol, call.text)
+        except JournalFault as error:  # not what an answer promises: the station is told nothing of it
+            self._status.journal_fault = str(error)
+        if self._is_leaving or self._boots_after() is None:
+            self._ready.set()
+
+    def _boots_after(self) -> int | None:
+        """When a boot is to be repeated, None where it is accepted: while the clock is behind, nobody's `until` and no
+        time stamp could be right (rule 41)."""
+        if self._is_leaving:
+            return LEAVE_BOOT_AGAIN_S
+        accepted_at = "" if self._status.active is None else self._status.active.at
+        is_wrong = is_behind(self._clock.now(), self._journal.newest, accepted_at)
+        return BOOT_AGAIN_S if is_wrong else None
 
     async def _result(self, call: Frame, payload: Payload) -> str:
         decision = await self._decide(call, payload)
-        asked = Asked(self._route.identity, call, payload, decision, self._clock.now())
-        reply = answer(self._protocol, asked)
+        boots_after = self._boots_after() if call.action == "BootNotification" else None
+        asked = Asked(self.identity, call, payload, decision, self._clock.now(), boots_after)
+        reply = answer(self.protocol, asked)
         if reply.entry is None:
             return call_result(call.id, reply.payload)
         receipt = await self._journal.append(reply.entry)
@@ -148,28 +261,48 @@ class LocalOperator:
         return call_result(call.id, reply.payload)
 
     async def _decide(self, call: Frame, payload: Payload) -> Decision | None:
-        number = badge_of(self._protocol, call.action, payload)
+        number = badge_of(self.protocol, call.action, payload)
         if number is None:
             return None
-        assert self._route.station.group is not None
+        rules = self._rules()
+        if rules is None:
+            return Decision(Verdict.UNKNOWN)
+        routing, group_name, group = rules
         return decide(
-            self._routing.badge(number),
-            group_name=self._route.station.group,
-            group=self._group,
+            routing.badge(number),
+            group_name=group_name,
+            group=group,
             now=self._clock.now(),
-            time_zone=self._routing.config.time_zone,
-            is_charging=await self._is_charging(number, payload),
+            time_zone=routing.config.time_zone,
+            is_charging=await self._is_charging(routing, group_name, group, number, payload),
+            token_type=token_type_of(self.protocol, payload),
+            is_own_start=await self._is_own_start(number),
         )
 
-    async def _is_charging(self, number: str, payload: Payload) -> bool:
+    def _rules(self) -> tuple[Routing, str, Group] | None:
+        """The rules in force for this station, None where it is no longer the agent's own."""
+        self._in_force = self._holder.current or self._in_force
+        routing = self._in_force.routing
+        route = routing.routes.get(self.identity)
+        if route is None or route.station.operator != LOCAL or route.station.group is None:
+            return None
+        return routing, route.station.group, routing.config.groups[route.station.group]
+
+    async def _is_own_start(self, number: str) -> bool:
+        """Whether a token is of the agent's own making, for this station; asked of nothing that looks otherwise."""
+        return is_own_token(number) and await self._journal.station_of_token(number) == self.identity
+
+    async def _is_charging(
+        self, routing: Routing, group_name: str, group: Group, number: str, payload: Payload
+    ) -> bool:
         """Whether the badge has an earlier transaction in the group; asked only where that matters.
 
         Earlier, for a start that is sent again must get the answer that it got first, whatever was tried since.
         """
-        if self._group.authentication is None or self._group.authentication.concurrent == "allow":
+        if group.authentication is None or group.authentication.concurrent == "allow":
             return False
-        own = transaction_of(self._protocol, payload)
-        members = self._routing.stations_of(self._route.station.group or "")
+        own = transaction_of(self.protocol, payload)
+        members = routing.stations_of(group_name)
         for transaction in await self._journal.open_with_badge(fold_badge(number)):
             if self._is_own(transaction, own, payload):
                 return False
@@ -179,6 +312,6 @@ class LocalOperator:
 
     def _is_own(self, transaction: OpenTransaction, own: str | None, payload: Payload) -> bool:
         """Whether a CALL belongs to `transaction`: by its id, or as the same 1.6 start sent again (rule 35)."""
-        if transaction.station != self._route.identity:
+        if transaction.station != self.identity:
             return False
         return transaction.transaction_id == own or transaction.started == payload.get("timestamp")

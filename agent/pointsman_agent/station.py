@@ -12,7 +12,8 @@ from pointsman_agent.doorkeeper import Doorkeeper
 from pointsman_agent.entries import SecurityEvent
 from pointsman_agent.handshake import Admitted, Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
-from pointsman_agent.local import LocalOperator
+from pointsman_agent.keeper import has_traces
+from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ocpp.intercepts import LinkSettings
 from pointsman_agent.outbox import OutputBudget
@@ -59,6 +60,7 @@ class House:
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
     reactor: Reactor | None = None
+    local: LocalStations = field(default_factory=LocalStations)
 
 
 async def serve_connection(
@@ -176,8 +178,8 @@ class _Connection:
             await request.refuse(503, [(b"Retry-After", b"1")])
         elif not admitted.protocols:
             await self._close_without_protocol(request, admitted)
-        elif admitted.route.supervision is None:
-            await self._serve_locally(in_force, request, admitted, session)
+        elif admitted.route.supervision is None or await self._has_traces(admitted.route.identity):
+            await self._serve_locally(request, admitted, session)
         else:
             await self._relay(nursery, in_force, request, admitted, session)
 
@@ -190,9 +192,16 @@ class _Connection:
         wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
 
-    async def _serve_locally(
-        self, in_force: InForce, request: StationRequest, admitted: Admitted, session: Session
-    ) -> None:
+    async def _has_traces(self, identity: str) -> bool:
+        """Whether a station still has what the agent wrote while it was its operator: cleared first (rule 39)."""
+        try:
+            return await has_traces(self._house.journal, identity)
+        except JournalFault as error:
+            log.error("journal not read", station=identity, error=str(error))
+            return False
+
+    async def _serve_locally(self, request: StationRequest, admitted: Admitted, session: Session) -> None:
+        """Serve a station of a local group, or clear one that now belongs to a supervision."""
         house = self._house
         assumed = admitted.route.station.assume_protocol
         wire = WatchedWire(server_wire(await request.accept(_answered(request, admitted.protocols[0]))))
@@ -202,10 +211,12 @@ class _Connection:
             admitted.route,
             wire,
             protocol,
-            in_force,
+            house.holder,
+            house.local,
             journal=house.journal,
             status=house.status,
             clock=house.clock,
+            is_leaving=admitted.route.supervision is not None,
         )
         with _recorded(house.status, admitted, protocol, None), house.tail.joined(admitted.route.identity, wire):
             await operator.run()

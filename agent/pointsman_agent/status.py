@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import trio
+from pointsman_schema.bundle import Group
 
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Clock, Failure
 from pointsman_agent.routing import Routing
+from pointsman_agent.strategy.steps import Report
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class StationStatus:
     queue: int = 0
     traffic: Traffic | None = None
     key_differs: bool = False
+    strategy: Report | None = None
     drops: Counter[str] = field(default_factory=Counter)
     notices: Counter[str] = field(default_factory=Counter)
 
@@ -168,7 +171,7 @@ class Status:
                     "connected": record.is_connected,
                     "protocol": record.protocol,
                     "uplink": None if is_local else _uplink_row(record),
-                    "strategy": group.authentication.online if group and group.authentication else None,
+                    "strategy": _strategy_row(group, record.strategy),
                     "since": _time(record.since),
                     "lastError": record.last_error.as_json() if record.last_error else None,
                     "lastReceived": _time(record.last_received),
@@ -207,6 +210,20 @@ class Status:
 
 def _uplink_row(record: StationStatus) -> dict[str, Any]:
     return {"connected": record.uplink_protocol is not None, "protocol": record.uplink_protocol}
+
+
+def _strategy_row(group: Group | None, report: Report | None) -> dict[str, Any] | None:
+    """What a local station does with badges, online and offline, and how far it was brought to that."""
+    if group is None or group.authentication is None:
+        return None
+    report = report or Report(waits=("the station has not been asked yet",))
+    return {
+        "online": group.authentication.online,
+        "offline": group.authentication.offline,
+        "state": report.state,
+        "why": [*report.refused, *report.waits],
+        "notes": list(report.notes),
+    }
 
 
 def _bundle_row(bundle: BundleInForce | None) -> dict[str, Any] | None:

@@ -170,5 +170,5 @@ async def test_open_transactions_show_in_the_status(tmp_path: Path) -> None:
 
         row = await agent.station("LOC-01")
         assert row["openTransactions"] == 1
-        assert row["strategy"] == "known"
+        assert (row["strategy"]["online"], row["strategy"]["state"]) == ("known", "pending")
         assert row["uplink"] is None

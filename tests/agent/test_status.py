@@ -121,7 +121,7 @@ def test_r50_a_local_and_a_relayed_station() -> None:
 
     assert (snapshot["stationsTotal"], snapshot["stationsConnected"]) == (2, 2)
     assert (local_row["connected"], local_row["protocol"], local_row["since"]) == (True, "ocpp1.6", AT)
-    assert (local_row["uplink"], local_row["strategy"], local_row["group"]) == (None, "any", "staff")
+    assert (local_row["uplink"], local_row["strategy"]["online"], local_row["group"]) == (None, "any", "staff")
     assert local_row["openTransactions"] == 2
     assert (relayed_row["operator"], relayed_row["strategy"], relayed_row["queue"]) == ("acme", None, 3)
     assert relayed_row["uplink"] == {"connected": True, "protocol": "ocpp2.0.1"}

@@ -168,7 +168,7 @@ class MemoryJournal:
     async def station_of_token(self, token: str) -> str | None:
         """Return the station that was asked to start with `token`; raises JournalFault."""
         await self._checkpoint()
-        return self._tokens.get(token)
+        return self._tokens.get(fold_badge(token))
 
     async def _checkpoint(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -3,6 +3,8 @@
 import sqlite3
 from typing import Final
 
+from pointsman_schema.badgelist import fold_badge
+
 from pointsman_agent.entries import OpenTransaction, SecurityEvent, TransactionRecord
 
 MOST_IN_A_REPORT: Final = 100_000  # rows; a report is one answer of the admin interface
@@ -27,8 +29,8 @@ def open_transactions(database: sqlite3.Connection) -> dict[str, int]:
 
 
 def open_with_badge(database: sqlite3.Connection, badge: str) -> list[OpenTransaction]:
-    """Return the open transactions of a folded badge number."""
-    sql = "SELECT station, transaction_id, started FROM transactions WHERE badge = ? AND stopped IS NULL"
+    """Return the open transactions of a folded badge number, in the order in which they came."""
+    sql = "SELECT station, transaction_id, started FROM transactions WHERE badge = ? AND stopped IS NULL ORDER BY rowid"
     return [OpenTransaction(*row) for row in database.execute(sql, (badge,))]
 
 
@@ -64,7 +66,7 @@ def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:
 
 def station_of_token(database: sqlite3.Connection, token: str) -> str | None:
     """Return the station that the agent asked to start with `token`, None for anything that is no token of ours."""
-    row = database.execute("SELECT station FROM own_starts WHERE token = ?", (token,)).fetchone()
+    row = database.execute("SELECT station FROM own_starts WHERE token = ?", (fold_badge(token),)).fetchone()
     return None if row is None else str(row[0])
 
 

@@ -5,6 +5,7 @@ before it is sent come out. Payloads are read with tolerance, since a transactio
 wrong with it (OCPP 1.6 sections 4.7 to 4.10).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +27,11 @@ from pointsman_agent.ocpp.frame import Frame, LocalFrameError
 from pointsman_agent.ocpp.meters import energy_wh
 
 HEARTBEAT_INTERVAL_S: Final = 300  # ours to choose; OCPP wants one heartbeat a day at least
+BOOT_AGAIN_S: Final = 30  # for a station that is not served yet (rule 41)
+VIP_PRIORITY: Final = 9  # chargingPriority goes from -9 to 9, 0 by default (2.0.1 part 2, IdTokenInfoType)
+
+_OWN_PREFIX: Final = "pm-"
+_OWN_TOKEN: Final = re.compile(rf"(?i:{_OWN_PREFIX})[0-9a-fA-F]{{16}}\Z")
 
 Payload = Mapping[str, Any]
 
@@ -56,13 +62,17 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A CALL to answer: who asks, when, what, and the decision on the badge that it names (None: it names none)."""
+    """A CALL to answer: who asks, when, what, and the decision on the badge that it names (None: it names none).
+
+    `boots_after_s`: a boot is answered Pending, to be repeated after so long; None: Accepted.
+    """
 
     station: str
     call: Frame
     payload: Payload
     decision: Decision | None
     now: datetime
+    boots_after_s: int | None = None
 
 
 def badge_of(protocol: str, action: str, payload: Payload) -> str | None:
@@ -73,6 +83,21 @@ def badge_of(protocol: str, action: str, payload: Payload) -> str | None:
     if isinstance(token, dict):
         return _text(token, "idToken")
     return "" if action == "Authorize" else None
+
+
+def token_type_of(protocol: str, payload: Payload) -> str | None:
+    """Return the 2.x type of the token that a CALL names; None in 1.6, which has no types."""
+    return None if protocol == "ocpp1.6" else _text(_object(payload, "idToken"), "type") or None
+
+
+def is_own_token(number: str) -> bool:
+    """Return whether `number` has the form of a token that the agent makes up for a start of its own."""
+    return _OWN_TOKEN.match(number) is not None
+
+
+def own_token(random: bytes) -> str:
+    """Return a token for a start of the agent's own, out of 8 random bytes: 19 characters, for 1.6 takes 20."""
+    return f"{_OWN_PREFIX}{random.hex()}"
 
 
 def transaction_of(protocol: str, payload: Payload) -> str | None:
@@ -105,13 +130,11 @@ def _always(**payload: Any) -> Callable[[Asked], Reply]:
 
 
 def _boot(asked: Asked) -> Reply:
-    return Reply(
-        {
-            "status": RegistrationStatus.accepted.value,
-            "currentTime": rfc3339(asked.now),
-            "interval": HEARTBEAT_INTERVAL_S,
-        }
-    )
+    """Pending: the station may be configured, and charges nobody (OCPP 1.6 section 4.2)."""
+    is_accepted = asked.boots_after_s is None
+    status = RegistrationStatus.accepted if is_accepted else RegistrationStatus.pending
+    interval = HEARTBEAT_INTERVAL_S if asked.boots_after_s is None else asked.boots_after_s
+    return Reply({"status": status.value, "currentTime": rfc3339(asked.now), "interval": interval})
 
 
 def _heartbeat(asked: Asked) -> Reply:
@@ -155,7 +178,26 @@ def _meter_values(asked: Asked) -> Reply:
 
 
 def _authorize_2x(asked: Asked) -> Reply:
-    return Reply({"idTokenInfo": _token_info(asked)})
+    info = _token_info(asked)
+    status = _certificate_status(asked)
+    return Reply({"idTokenInfo": info} if status is None else {"idTokenInfo": info, "certificateStatus": status})
+
+
+def _certificate_status(asked: Asked) -> str | None:
+    """What to say of a contract certificate (2.0.1 part 2, C07), None where the request shows none.
+
+    With hashes the station has checked the chain itself. A chain that the central system is to check cannot be: the
+    controller has no contract roots.
+    """
+    if _verdict(asked) is not Verdict.ACCEPTED and ("certificate" in asked.payload or _has_hashes(asked)):
+        return "NoCertificateAvailable"
+    if "certificate" in asked.payload:
+        return "CertChainError"
+    return "Accepted" if _has_hashes(asked) else None
+
+
+def _has_hashes(asked: Asked) -> bool:
+    return "iso15118CertificateHashData" in asked.payload
 
 
 def _transaction_event(asked: Asked) -> Reply:
@@ -200,8 +242,10 @@ def _tag_info(asked: Asked) -> dict[str, str]:
     return {"status": _WORD_16[_verdict(asked)]}
 
 
-def _token_info(asked: Asked) -> dict[str, str]:
-    return {"status": _WORD_2X[_verdict(asked)]}
+def _token_info(asked: Asked) -> dict[str, Any]:
+    verdict = _verdict(asked)
+    is_first = asked.decision is not None and asked.decision.vip and verdict is Verdict.ACCEPTED
+    return {"status": _WORD_2X[verdict]} | ({"chargingPriority": VIP_PRIORITY} if is_first else {})
 
 
 def _verdict(asked: Asked) -> Verdict:
