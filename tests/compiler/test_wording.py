@@ -63,22 +63,8 @@ defaults: {authentication: {online: any}, journal: {keepDays: 9}}
 supervisions: {acme: {url: "wss://csms.acme.example/ocpp", messageTimeout: 20}}
 policy: {requireTls: true, badges: any}
 """
-WRONG: list[Any] = [
-    None,
-    True,
-    -1,
-    99999,
-    1.5,
-    "",
-    "a b\x7f",
-    "x" * 3000,
-    [],
-    ["A", "A"],
-    [7],
-    {},
-    {"x y": 1},
-    {"": {}},
-]
+SCALARS: list[Any] = [None, True, -1, 99999, 1.5, "", "unique", "a b\x7f", "x" * 3000]
+WRONG: list[Any] = [*SCALARS, [], ["A", "A"], [7], {}, {"x y": 1}, {"": {}}]
 RAW = re.compile(
     r"additionalProperties|propertyNames|uniqueItems|min(?:Items|Length|Properties)|max(?:Items|Length|Properties)"
     r"|\$ref|\$defs|#/|\benum\b|\bconst\b|\bschema\b|\bregex|\bpattern\b|(?<!\[)\binstance\b|\bboolean\b|\barray\b|\bobject\b"
