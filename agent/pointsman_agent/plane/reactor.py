@@ -26,6 +26,7 @@ import trio
 SWEEP_EVERY_S: Final = 0.5
 SWEPT_AT_ONCE: Final = 128  # members between two turns of the other tasks
 EVENTS_A_PASS: Final = 256
+TURN_S: Final = 0.002  # of passes in a row, before the other tasks have their turn (rule 30)
 
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
@@ -98,21 +99,26 @@ class Reactor:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._sweep)
                 while True:
+                    # A turn of trio costs as much as two messages: what came meanwhile is served first, for a while.
+                    until = trio.current_time() + TURN_S
+                    while self._pass() and trio.current_time() < until:
+                        pass
                     if self._again:
                         await trio.lowlevel.checkpoint()
                     else:
                         await trio.lowlevel.wait_readable(self._epoll.fileno())
-                    self._pass()
         finally:
             self._end()
 
-    def _pass(self) -> None:
+    def _pass(self) -> bool:
+        """Serve what is ready, and who had more to do; False when nothing was."""
         again, self._again = self._again, {}
         now = trio.current_time()
         members = self._members
         self._is_in_pass = True
         try:
-            for descriptor, events in self._epoll.poll(0, EVENTS_A_PASS):
+            ready = self._epoll.poll(0, EVENTS_A_PASS)
+            for descriptor, events in ready:
                 member = members.get(descriptor)
                 if member is not None:
                     if again:
@@ -125,6 +131,7 @@ class Reactor:
                     self._serve(descriptor, member, 0, now)
         finally:
             self._end_pass()
+        return bool(ready)
 
     def _serve(self, descriptor: int, member: Member, events: int, now: float) -> None:
         try:
