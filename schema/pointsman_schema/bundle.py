@@ -3,6 +3,8 @@
 The structs are the model, its validation and the source of `bundle.v1.schema.json`. Every field is required: a
 compiler writes each value out, so that nothing has to be merged, defaulted or looked up twice at run time. Unknown
 fields are refused. `BundleFormatError` is what a reader gets for anything else than a bundle.
+
+It is long because it is one table: every field stands here once, with its bounds and the words that documentation shows.
 """
 
 from collections.abc import Mapping
