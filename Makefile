@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors bench fuzz chaos clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors bench bench-isolation bench-stations fuzz chaos clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -15,6 +15,8 @@ help:
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
 	@echo "make bench             speed, each figure as a ratio in one run"
+	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
+	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
 	@echo "make fuzz              the compiler against files that no person would write (MINUTES=10)"
 	@echo "make clean             remove everything that make made"
 
@@ -62,6 +64,12 @@ types: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+bench-isolation: setup
+	@$(BIN)/python -m benchmarks isolation
+
+bench-stations: setup
+	@$(BIN)/python -m benchmarks stations
 
 MINUTES ?= 10
 fuzz: setup
