@@ -104,6 +104,7 @@ def _fleet(folder: Path, sites: int) -> Iterator[Row]:
     yield Row(f"{name}, memory of all processes", run.sum_mib, 300, "MiB")
     again = _run([*command, "--out", folder / "out", "--jobs", str(JOBS)])
     yield Row("  again, with nothing to write, wall", again.wall_s, 15 * share, "s")
+    yield Row(f"  again, with nothing to write, CPU / {JOBS}", again.cpu_s / JOBS, 15 * share, "s")
 
 
 def _run(command: list[str | Path]) -> Run:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import jsonschema
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_compiler.crew import run
 from pointsman_compiler.emit import emit, make_bundle
 from pointsman_compiler.judging import Judge
 from pointsman_compiler.sources import SourceTree
@@ -57,16 +59,32 @@ def _cpu_ms(work: Callable[[], None]) -> float:
     return (time.process_time() - began) * 1e3
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way of each site in a run over a fleet, but for the disk: judged, made, signed and dropped."""
+
+    folder: Path
+    texts: Texts
+    key: Ed25519PrivateKey
+
+    def begin(self) -> Callable[[str], bytes]:
+        tree = SourceTree(self.folder, self.texts)
+        judge = Judge(tree, _AT)
+
+        def signed(file: str) -> bytes:
+            judged = judge.judge(file)
+            if judged.resolved is None:
+                raise SystemExit(f"the sites of the benchmark have problems: {judged.report.problems}")
+            envelope = emit(make_bundle(judged.resolved, tree, sequence=1, revision=None), [self.key])
+            tree.forget(file)
+            return envelope
+
+        return signed
+
+
 def _compile(folder: Path, texts: Texts, key: Ed25519PrivateKey) -> None:
-    """The way of each site in a run over a fleet: judged, made, signed and dropped."""
-    tree = SourceTree(folder, texts)
-    judge = Judge(tree, _AT)
-    for file in texts:
-        judged = judge.judge(file)
-        if judged.resolved is None:
-            raise SystemExit(f"the sites of the benchmark have problems: {judged.report.problems}")
-        emit(make_bundle(judged.resolved, tree, sequence=1, revision=None), [key])
-        tree.forget(file)
+    for envelope in run(_Way(folder, texts, key), list(texts), jobs=1):
+        assert envelope
 
 
 def _load_and_validate(texts: Texts, validator: Any) -> None:
