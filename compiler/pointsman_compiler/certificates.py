@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 PRIVATE_KEY_MARK = b"PRIVATE KEY-----"
+LEAST_RSA_BITS = 2048
+LEAST_CURVE_BITS = 224
+"""The shortest keys that OCPP's security profiles admit (OCPP 2.0.1 part 2, A00); OpenSSL refuses shorter ones too."""
 
 
 class CertificateFault(ValueError):
@@ -33,6 +36,8 @@ class Certificate:
     not_before: datetime
     not_after: datetime
     is_ca: bool
+    weak_key: str
+    """What the key is, where it is too short to be secure; else nothing."""
     is_issued_by_next: bool
     """Whether the certificate after it in the file issued it; true for the last one."""
 
@@ -68,6 +73,7 @@ def _certificate(one: "x509.Certificate", issuer: Sequence["x509.Certificate"]) 
         not_before=one.not_valid_before_utc,
         not_after=one.not_valid_after_utc,
         is_ca=_is_ca(one),
+        weak_key=_weak_key(one),
         is_issued_by_next=all(_is_issued_by(one, next_one) for next_one in issuer),
     )
 
@@ -80,6 +86,17 @@ def _is_ca(one: "x509.Certificate") -> bool:
         return one.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
+
+
+def _weak_key(one: "x509.Certificate") -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    key = one.public_key()
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
+        return f"RSA with {key.key_size} bits"
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < LEAST_CURVE_BITS:
+        return f"an elliptic curve of {key.key_size} bits"
+    return ""
 
 
 def _is_issued_by(one: "x509.Certificate", issuer: "x509.Certificate") -> bool:

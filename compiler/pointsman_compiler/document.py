@@ -14,7 +14,7 @@ from pointsman_compiler.yamlsubset.events import Position
 from pointsman_compiler.yamlsubset.places import Spot, locate
 from pointsman_compiler.yamlsubset.quick import NotPlain, read_plain
 from pointsman_compiler.yamlsubset.reader import read_events
-from pointsman_compiler.yamlsubset.text import decode_text
+from pointsman_compiler.yamlsubset.text import LINE_BREAK, decode_text
 
 __all__ = ["Document", "Part", "Path", "read_document"]
 
@@ -41,6 +41,15 @@ class Document:
         if part == "key" or not is_whole_path:
             return self._head(spot)
         return self._place(spot.start, spot.end)
+
+    def place_within(self, place: Place, part: str) -> Place:
+        """Return where `part` stands within `place`, or `place` itself where it is not found in its first line."""
+        line = LINE_BREAK.split(self.text)[place.line - 1]
+        end = place.end_column - 1 if place.end_line == place.line else len(line)
+        found = line.find(part, place.column - 1, end)
+        if found < 0:
+            return place
+        return Place(self.file, place.line, found + 1, place.line, found + 1 + len(part))
 
     def problem(
         self,

@@ -4,11 +4,13 @@ Expressions and nothing else: no statements, no arithmetic, no calls, so that no
 can run long or grow large. `templates` says which texts admit them.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LARGEST_TEMPLATE = 4096
@@ -34,15 +36,48 @@ _ADMITTED: Final = (
     nodes.Or,
     nodes.Not,
 )
+_CALLED: Final[Mapping[type[nodes.Node], str]] = {
+    nodes.Call: "call",
+    nodes.List: "list",
+    nodes.Tuple: "list",
+    nodes.Dict: "map",
+    nodes.Slice: "slice",
+    nodes.Test: "test with `is`",
+}
+"""What people call the nodes that are not admitted; all others are arithmetic or statements."""
+_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _FILTERS: Final = ("default", "lower", "replace", "trim", "upper")
 
 
 class TemplateFault(ValueError):
-    """A text whose expressions give no text; the message is for its author."""
+    """A text whose expressions give no text; the message is for its author.
+
+    `expression` is the one at fault, with its braces, where it is one of several or not the whole text.
+    """
+
+    expression = ""
 
 
 def render(text: str, names: Mapping[str, Any]) -> str:
     """Return `text` with its expressions over `names` replaced; raises TemplateFault."""
+    try:
+        return _render(text, names)
+    except TemplateFault as fault:
+        fault.expression = _expression_at_fault(text, names)
+        raise
+
+
+def _expression_at_fault(text: str, names: Mapping[str, Any]) -> str:
+    """The first expression of `text` that cannot be rendered alone, or nothing."""
+    for found in _EXPRESSION.finditer(text[:LARGEST_TEMPLATE]):
+        try:
+            _render(found[0], names)
+        except TemplateFault:
+            return found[0]
+    return ""
+
+
+def _render(text: str, names: Mapping[str, Any]) -> str:
     if len(text) > LARGEST_TEMPLATE:
         raise TemplateFault(f"it has {len(text)} characters, more than {LARGEST_TEMPLATE}")
     template = _compiled(text)
@@ -53,8 +88,10 @@ def render(text: str, names: Mapping[str, Any]) -> str:
         raise
     except UndefinedError as error:
         raise TemplateFault(str(error)) from error
+    except SecurityError as error:
+        raise TemplateFault(str(error).rstrip(".")) from error
     except (TemplateError, TypeError, ValueError, LookupError, OverflowError) as error:
-        raise TemplateFault(f"{type(error).__name__}: {error}") from error
+        raise TemplateFault("its values do not fit together, such as a text and a number") from error
     return _bounded(rendered)
 
 
@@ -87,12 +124,16 @@ def _compiled(text: str) -> Template:
         tree = _ENVIRONMENT.parse(text)
         for node in _nodes(tree):
             if not isinstance(node, _ADMITTED):
-                raise TemplateFault(f"only plain expressions are admitted, no {type(node).__name__.lower()}")
+                raise TemplateFault(f"only plain expressions are admitted, no {_called(node)}")
         return _ENVIRONMENT.from_string(tree)
     except TemplateSyntaxError as error:
         raise TemplateFault((error.message or "its syntax is wrong").rstrip(".")) from error
     except RecursionError as error:
         raise TemplateFault("it is nested too deep") from error
+
+
+def _called(node: nodes.Node) -> str:
+    return _CALLED.get(type(node), "arithmetic" if isinstance(node, nodes.BinExpr | nodes.UnaryExpr) else "statement")
 
 
 def _nodes(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -5,11 +5,14 @@ What cannot be rendered is a problem at its place. YAML itself is never template
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
+
+if TYPE_CHECKING:
+    from pointsman_compiler.expressions import TemplateFault
 
 MARKS: Final = ("{{", "{%", "{#")
 
@@ -33,9 +36,18 @@ def render_templates(site: LayeredSite) -> tuple[LayeredSite, list[Problem]]:
         try:
             data = _with(data, path, render(text, names))
         except TemplateFault as fault:
-            problems.append(site.problem("PM301", f"the template cannot be rendered: {fault}", _HELP, path))
+            problems.append(_problem(site, path, fault))
             broken.add(path)
     return replace(site, data=data, broken=frozenset(broken)), problems
+
+
+def _problem(site: LayeredSite, path: Path, fault: "TemplateFault") -> Problem:
+    """At the expression that is at fault, where it stands in one line of the file; else at the whole text."""
+    shown = f" {fault.expression}" if fault.expression else ""
+    problem = site.problem("PM301", f"the template{shown} cannot be rendered: {fault}", _HELP, path)
+    document = site.origin(path).document or site.document
+    place = document.place_within(problem.place, fault.expression) if fault.expression else problem.place
+    return replace(problem, place=place)
 
 
 def is_template(text: str) -> bool:

@@ -11,6 +11,14 @@ import pytest
 from pointsman_compiler.build import check
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.problems import Problem, sort_problems
+from pointsman_compiler.resolve import (
+    ACTIVATION_DEFAULTS,
+    AUTHENTICATION_DEFAULTS,
+    JOURNAL_DEFAULTS,
+    LISTENER_DEFAULTS,
+    STATION_DEFAULTS,
+    SUPERVISION_DEFAULTS,
+)
 from pointsman_compiler.shape import Kind, find_shape_problems
 from pointsman_compiler.shape_breaches import breaches_of
 from pointsman_compiler.shape_findings import EXPLAINED
@@ -166,3 +174,20 @@ def test_every_section_of_the_schemas_has_a_name_for_people() -> None:
     assert with_keys == {*SECTIONS, *SAME_KEYS}
     for name, other in SAME_KEYS.items():
         assert set(definitions[name]["properties"]) <= set(definitions[other]["properties"])
+
+
+def test_the_defaults_that_the_schema_tells_are_those_that_are_resolved() -> None:
+    definitions = load_schema("site")["$defs"]
+    resolved = {
+        "supervision": SUPERVISION_DEFAULTS,
+        "groupAuthentication": AUTHENTICATION_DEFAULTS,
+        "station": STATION_DEFAULTS,
+        "listener": LISTENER_DEFAULTS,
+        "activation": ACTIVATION_DEFAULTS,
+        "journal": JOURNAL_DEFAULTS,
+    }
+    for name, built_in in resolved.items():
+        properties = definitions[name]["properties"]
+        told = {key: schema["default"] for key, schema in properties.items() if "default" in schema}
+        assert told == {key: built_in[key] for key in told}, name
+        assert told, name

@@ -57,6 +57,13 @@ FILES: Final = (
         "Order the file: the certificate itself, its issuer, that one's issuer.",
     ),
     Entry(
+        "PM517",
+        "key too short",
+        "RSA below 2048 bits and elliptic curves below 224 bits can be broken; OCPP's security profiles and the TLS "
+        "libraries of today refuse them.",
+        "Have the certificate issued anew with a longer key.",
+    ),
+    Entry(
         "PM520",
         "faulty badge list",
         "A line of the CSV file cannot be read as a badge.",

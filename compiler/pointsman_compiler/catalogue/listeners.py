@@ -53,4 +53,11 @@ LISTENERS: Final = (
         "Neither the site nor the fleet's defaults say on which port it listens.",
         "Add `port`, or correct the listener's name so that it is the fleet's.",
     ),
+    Entry(
+        "PM378",
+        "no listener left",
+        "`listeners` is empty, or every inherited listener was removed by `null`: no station could connect. The "
+        "built-in listener asks for no password, so it never stands in for others.",
+        "Add a listener, or leave `listeners` out.",
+    ),
 )

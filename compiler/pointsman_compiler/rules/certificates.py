@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from pointsman_compiler.attachments import Attachments
-from pointsman_compiler.certificates import Certificate
+from pointsman_compiler.certificates import LEAST_RSA_BITS, Certificate
 from pointsman_compiler.document import Path
 from pointsman_compiler.layers import LayeredSite
 from pointsman_compiler.problems import Problem
@@ -19,6 +19,7 @@ def find_certificate_problems(site: LayeredSite, attachments: Attachments, at: d
     for path, certificates in attachments.certificates.items():
         for certificate in certificates:
             yield from _validity(site, path, certificate, at)
+            yield from _strength(site, path, certificate)
         if path[-1] == "chain":
             yield from _order(site, path, certificates)
         else:
@@ -38,6 +39,16 @@ def _validity(site: LayeredSite, path: Path, certificate: Certificate, at: datet
             "PM514",
             f"the certificate {certificate.subject} is not valid before {certificate.not_before:{_DAY}}",
             "release it from that day on; if it should be valid already, look at the clock of this machine",
+            path,
+        )
+
+
+def _strength(site: LayeredSite, path: Path, certificate: Certificate) -> Iterator[Problem]:
+    if certificate.weak_key:
+        yield site.problem(
+            "PM517",
+            f"the key of the certificate {certificate.subject} is too short: {certificate.weak_key}",
+            f"have it issued anew with RSA of {LEAST_RSA_BITS} bits or more, or an elliptic curve such as P-256",
             path,
         )
 

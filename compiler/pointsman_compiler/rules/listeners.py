@@ -28,6 +28,7 @@ def find_listener_problems(site: LayeredSite) -> Iterator[Problem]:
         yield from _address(site, path)
         yield from _old_tls(site, path, name)
     yield from _same_port(site)
+    yield from _none_left(site)
 
 
 def find_password_problems(site: LayeredSite) -> Iterator[Problem]:
@@ -57,6 +58,18 @@ def _without_password(site: LayeredSite, station: str, *, is_explicit: bool) -> 
         path,
         part="value" if is_explicit else "key",
     )
+
+
+def _none_left(site: LayeredSite) -> Iterator[Problem]:
+    """The built-in listener, which asks for no password, must not stand in for listeners that were taken away."""
+    if site.at(("listeners",)) == {}:
+        yield site.problem(
+            "PM378",
+            "no listener is left, so no station could connect",
+            "add one, such as `lan: {port: 9000, securityProfile: 1}`, or leave `listeners` out for the built-in one",
+            ("listeners",),
+            part="key",
+        )
 
 
 def _missing(site: LayeredSite, path: Path, name: str) -> Iterator[Problem]:
