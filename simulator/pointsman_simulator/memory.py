@@ -11,6 +11,7 @@ from typing import Any
 from pointsman_simulator.frames import Call, CallError, CallResult, Payload
 from pointsman_simulator.schemas import actions_of
 
+READ_ONLY_VARIABLES = ("LocalAuthListCtrlr.Entries", "LocalAuthListCtrlr.ItemsPerMessage")
 READ_ONLY_KEYS = ("NumberOfConnectors", "SupportedFeatureProfiles", "LocalAuthListMaxLength", "SendLocalListMaxLength")
 WRITE_ONLY_KEYS = ("AuthorizationKey",)
 WRITE_ONLY_VARIABLES = ("SecurityCtrlr.BasicAuthPassword",)
@@ -42,7 +43,10 @@ def default_keys() -> dict[str, str]:
 
 
 def default_variables() -> dict[str, str]:
-    """Return the 2.x variables of a factory-new station, as `Component.Variable` or `Component.Variable[instance]`."""
+    """Return the 2.x variables of a factory-new station, as `Component.Variable` or `Component.Variable[instance]`.
+
+    Another attribute than the actual value stands behind `#`.
+    """
     return {
         "AuthCacheCtrlr.Enabled": "true",
         "AuthCtrlr.LocalAuthorizeOffline": "true",
@@ -55,6 +59,7 @@ def default_variables() -> dict[str, str]:
         "LocalAuthListCtrlr.BytesPerMessage": "65536",
         "LocalAuthListCtrlr.Enabled": "false",
         "LocalAuthListCtrlr.Entries": "0",
+        "LocalAuthListCtrlr.Entries#MaxSet": str(LIST_CAPACITY),
         "LocalAuthListCtrlr.ItemsPerMessage": str(LIST_PER_MESSAGE),
         "OCPPCommCtrlr.HeartbeatInterval": "300",
         "SecurityCtrlr.BasicAuthPassword": "",
@@ -101,7 +106,11 @@ class Reaction:
 
 @dataclass(slots=True)
 class StationMemory:
-    """State of one station; tests may look at it and change it."""
+    """State of one station; tests may look at it and change it.
+
+    `refused` gives the word with which a key or variable is refused (`RebootRequired`: it is set all the same);
+    `lists_while_enabled`: a list is only taken while its switch is on, as EVerest's 1.6 has it.
+    """
 
     keys: dict[str, str] = field(default_factory=default_keys)
     variables: dict[str, str] = field(default_factory=default_variables)
@@ -109,14 +118,17 @@ class StationMemory:
     local_list_version: int = 0
     cache_cleared: int = 0
     badge_in_use: str | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+    lists_while_enabled: bool = False
 
     def react(self, protocol: str, call: Call) -> Reaction:
         """Return the answer to the other side's `call`, valid by schema, and what follows from it."""
         if call.action not in actions_of(protocol):
             return Reaction(CallError(call.id, "NotImplemented", f"{protocol} has no {call.action}"[:255]))
         if call.action == "GetLocalListVersion":  # the only answer whose field changed its name
-            name = "listVersion" if protocol == "ocpp1.6" else "versionNumber"
-            return Reaction(CallResult(call.id, {name: self.local_list_version}))
+            is_16 = protocol == "ocpp1.6"
+            version = self.local_list_version if self.has_list(is_16) or not is_16 else -1  # 1.6 section 5.10
+            return Reaction(CallResult(call.id, {"listVersion" if is_16 else "versionNumber": version}))
         by_action = _BY_ACTION.get(call.action)
         if by_action is None:
             return Reaction(CallError(call.id, "NotSupported", f"this station has no {call.action}"))
@@ -124,7 +136,23 @@ class StationMemory:
         payload, then = outcome if isinstance(outcome, tuple) else (outcome, None)
         return Reaction(CallResult(call.id, payload), then)
 
+    def limit(self, is_16: bool, key: str, variable: str, untold: int) -> int:
+        """Return a limit of the local list; `untold` where this station does not tell it."""
+        return int(self.keys.get(key, untold) if is_16 else self.variables.get(variable, untold))
 
+    def has_list(self, is_16: bool) -> bool:
+        """Return whether the station has a local list at all."""
+        return "LocalAuthListEnabled" in self.keys if is_16 else "LocalAuthListCtrlr.Enabled" in self.variables
+
+    def is_list_enabled(self, is_16: bool) -> bool:
+        """Return whether the local list is switched on."""
+        return (self.keys["LocalAuthListEnabled"] if is_16 else self.variables["LocalAuthListCtrlr.Enabled"]) == "true"
+
+
+# A limit's key in 1.6, its variable in 2.x, and what it is where the station does not tell.
+_PORTION = ("SendLocalListMaxLength", "LocalAuthListCtrlr.ItemsPerMessage", LIST_PER_MESSAGE)
+_WHOLE = ("LocalAuthListMaxLength", "LocalAuthListCtrlr.Entries#MaxSet", LIST_CAPACITY)
+_TAKEN = ("Accepted", "RebootRequired")
 _Outcome = Payload | tuple[Payload, Then | None]
 
 
@@ -146,8 +174,10 @@ def _change_configuration(memory: StationMemory, payload: Payload) -> _Outcome:
         return {"status": "NotSupported"}
     if key in READ_ONLY_KEYS:
         return {"status": "Rejected"}
-    memory.keys[key] = payload["value"]
-    return {"status": "Accepted"}
+    word = memory.refused.get(key, "Accepted")
+    if word in _TAKEN:
+        memory.keys[key] = payload["value"]
+    return {"status": word}
 
 
 def _get_variables(memory: StationMemory, payload: Payload) -> _Outcome:
@@ -156,7 +186,7 @@ def _get_variables(memory: StationMemory, payload: Payload) -> _Outcome:
 
 def _variable_read(memory: StationMemory, item: Payload) -> Payload:
     name = variable_name(item)
-    about = {"component": item["component"], "variable": item["variable"]}
+    about = _about(item)
     if name not in memory.variables:
         return about | {"attributeStatus": _unknown(memory, name)}
     if name in WRITE_ONLY_VARIABLES:
@@ -173,14 +203,23 @@ def _variable_written(memory: StationMemory, item: Payload) -> Payload:
     about = {"component": item["component"], "variable": item["variable"]}
     if name not in memory.variables:
         return about | {"attributeStatus": _unknown(memory, name)}
-    memory.variables[name] = item["attributeValue"]
-    return about | {"attributeStatus": "Accepted"}
+    word = "Rejected" if name in READ_ONLY_VARIABLES else memory.refused.get(name, "Accepted")
+    if word in _TAKEN:
+        memory.variables[name] = item["attributeValue"]
+    return about | {"attributeStatus": word}
 
 
 def variable_name(item: Payload) -> str:
-    """Return `Component.Variable` or `Component.Variable[instance]` of an element of Get- or SetVariables."""
-    instance = item["variable"].get("instance")
-    return f"{item['component']['name']}.{item['variable']['name']}" + (f"[{instance}]" if instance else "")
+    """Return `Component.Variable` or `Component.Variable[instance]` of an element of Get- or SetVariables; another
+    attribute than Actual stands behind `#`."""
+    instance, attribute = item["variable"].get("instance"), item.get("attributeType", "Actual")
+    name = f"{item['component']['name']}.{item['variable']['name']}" + (f"[{instance}]" if instance else "")
+    return name if attribute == "Actual" else f"{name}#{attribute}"
+
+
+def _about(item: Payload) -> Payload:
+    names = ("component", "variable", "attributeType")
+    return {name: item[name] for name in names if name in item}
 
 
 def _unknown(memory: StationMemory, name: str) -> str:
@@ -190,17 +229,22 @@ def _unknown(memory: StationMemory, name: str) -> str:
 
 
 def _send_local_list(memory: StationMemory, payload: Payload) -> _Outcome:
-    version: int = payload["listVersion"] if "listVersion" in payload else payload["versionNumber"]
+    is_16 = "listVersion" in payload
+    version: int = payload["listVersion"] if is_16 else payload["versionNumber"]
     entries: list[Payload] = payload.get("localAuthorizationList") or []
     is_full = payload["updateType"] == "Full"
+    if not memory.has_list(is_16):
+        return {"status": "NotSupported" if is_16 else "Failed"}
+    if memory.lists_while_enabled and not memory.is_list_enabled(is_16):
+        return {"status": "NotSupported" if is_16 else "Failed"}
     if not is_full and version <= memory.local_list_version:
         return {"status": "VersionMismatch"}
-    if len(entries) > LIST_PER_MESSAGE:
+    if len(entries) > memory.limit(is_16, *_PORTION):
         return {"status": "Failed"}
     changed = {} if is_full else dict(memory.local_list)
     for entry in entries:
         _apply_entry(changed, entry)
-    if len(changed) > LIST_CAPACITY:
+    if len(changed) > memory.limit(is_16, *_WHOLE):
         return {"status": "Failed"}
     memory.local_list, memory.local_list_version = changed, version
     memory.variables["LocalAuthListCtrlr.Entries"] = str(len(changed))
