@@ -45,7 +45,7 @@ async def agent_process(folder: Path, config: Config) -> AsyncIterator[AgentProc
     agent = AgentProcess(folder, free_port())
     agent.write(config)
     with (folder / "agent.log").open("w") as log:
-        process = await trio.lowlevel.open_process(_command(agent), stdout=log, stderr=subprocess.STDOUT)
+        process = await trio.lowlevel.open_process(run_command(agent), stdout=log, stderr=subprocess.STDOUT)
     agent.pid = process.pid
     try:
         await _wait_running(agent)
@@ -60,7 +60,8 @@ async def agent_process(folder: Path, config: Config) -> AsyncIterator[AgentProc
             await process.wait()  # it was killed
 
 
-def _command(agent: RunningAgent) -> list[str]:
+def run_command(agent: RunningAgent) -> list[str]:
+    """Return the command line of an agent."""
     flags = {
         "--bundle": agent.bundle,
         "--site": SITE,
