@@ -2,4 +2,5 @@
 
 from pointsman_compiler.cli import main
 
-main(prog_name="pointsman")
+if __name__ == "__main__":  # processes of a crew import it as well, where they are not forked
+    main(prog_name="pointsman")

@@ -176,3 +176,27 @@ def test_a_folder_in_the_place_of_a_bundle_is_told_and_changes_nothing(root: Pat
     assert done.returncode == 6
     assert "Traceback" not in done.stderr
     assert os.listdir(tmp_path / "out") == ["two.bundle"]
+
+
+def test_a_lock_file_in_no_folder_is_told_before_any_work(root: Path, tmp_path: Path) -> None:
+    arguments = ("--out", tmp_path / "out", "--sequence", "1", "--lock-file", tmp_path / "none" / "lock.json")
+
+    done = pointsman("compile", root, *arguments)
+
+    assert done.returncode == 6
+    assert "no such folder for the lock file" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_build_without_a_key_is_signed_elsewhere_with_a_passphrase(root: Path, tmp_path: Path) -> None:
+    passphrase = {"POINTSMAN_PASSPHRASE": "correct horse"}
+    pointsman("keygen", tmp_path / "safe", "--passphrase", environment=passphrase)
+    pointsman("compile", root, "--out", tmp_path / "out", "--sequence", "1")
+    bundle = tmp_path / "out" / "one.bundle"
+    sign = ("sign", bundle, "--key", tmp_path / "safe.key")
+
+    without, signed = pointsman(*sign), pointsman(*sign, environment=passphrase)
+
+    assert (without.returncode, signed.returncode) == (1, 0)
+    assert "POINTSMAN_PASSPHRASE" in without.stderr
+    assert pointsman("verify", bundle, "--trust", tmp_path / "safe.pub").returncode == 0

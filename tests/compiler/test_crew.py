@@ -2,14 +2,17 @@
 
 import hashlib
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pointsman_compiler.crew import FILES_A_PROCESS, cores, run
+from pointsman_compiler.press import Order, Survey
 
 FILES = [f"{number:04}" for number in range(FILES_A_PROCESS + 50)]
 
@@ -80,6 +83,13 @@ def test_a_run_that_is_closed_early_does_not_work_to_its_end(tmp_path: Path) -> 
     results.close()
 
     assert len(list(tmp_path.iterdir())) < len(files) / 2
+
+
+def test_a_survey_travels_to_processes_that_are_not_forked() -> None:
+    order = Order(Path("out"), Path("staging"), ".bundle", 1, None, (b"k" * 32,), frozenset({"one"}))
+    survey = Survey(Path("sites"), datetime(2026, 11, 22, tzinfo=UTC), order)
+
+    assert pickle.loads(pickle.dumps(survey)) == survey
 
 
 def test_there_is_a_core() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from pointsman_compiler.cli import options
-from pointsman_compiler.cli.outcome import Failure, Stale, file_failures
+from pointsman_compiler.cli.outcome import Failure, FileFailure, Stale, file_failures
 from pointsman_compiler.cli.reports import text_report
 from pointsman_compiler.cli.signing import private_keys
 from pointsman_compiler.cli.trees import OpenTree, open_tree, survey
@@ -57,6 +57,8 @@ def compile_(
     from pointsman_compiler.writing import Staging
 
     opened = open_tree(root, sites)
+    if lock_file is not None and not lock_file.parent.is_dir():
+        raise FileFailure(f"{lock_file.parent}: there is no such folder for the lock file", "make it first")
     expected = _read_lock(locked) if locked is not None else None
     raw_keys = tuple(key.private_bytes_raw() for key in private_keys(keys))
     head = _head(opened, at, sites, jobs) if sequence is None else None
