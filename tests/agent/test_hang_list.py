@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 from pointsman_agent import station as agent_station
-from pointsman_agent.relay import Relay
+from pointsman_agent.plane.driver import PlaneRelay
 from pointsman_agent.streams import OwnedStream
 from pointsman_simulator.errors import HandshakeRefused
 from pointsman_simulator.station import connect_station, run_session
@@ -261,14 +261,14 @@ async def test_trap_04_an_error_of_ours_in_one_station_never_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bugs: list[str]
 ) -> None:
     bugs.append("station dropped")
-    run = Relay.run
+    run = PlaneRelay.run
 
-    async def fail_for_one(relay: Relay) -> None:
-        if relay._route.identity == "CP-1":
+    async def fail_for_one(relay: PlaneRelay) -> None:
+        if relay._case.route.identity == "CP-1":
             raise ZeroDivisionError("a bug")
         await run(relay)
 
-    monkeypatch.setattr(Relay, "run", fail_for_one)
+    monkeypatch.setattr(PlaneRelay, "run", fail_for_one)
     async with (
         open_supervision() as supervision,
         running_agent(tmp_path, a_unique_config(supervision.url, "CP-1", "CP-2")) as agent,
