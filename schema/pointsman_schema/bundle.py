@@ -4,7 +4,7 @@ The structs are the model, its validation and the source of `bundle.v1.schema.js
 compiler writes each value out, so that nothing has to be merged, defaulted or looked up twice at run time. Unknown
 fields are refused. `BundleFormatError` is what a reader gets for anything else than a bundle.
 
-It is long because it is one table: every field stands here once, with its bounds and the words that documentation shows.
+It is long because it is one table: every field stands here once, with its bounds and the words that docs show.
 """
 
 from collections.abc import Mapping
