@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.shape import Kind, find_shape_problems
@@ -74,6 +74,7 @@ def test_both_engines_decide_alike_and_every_refusal_is_explained(kind: Kind, da
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
+@settings(max_examples=40)
 def test_what_is_made_from_the_schema_is_admitted_by_both(kind: Kind, data: st.DataObject) -> None:
     """Else the test above would only ever see what both refuse."""
     site = data.draw(an_instance(kind))
