@@ -34,7 +34,7 @@ def every_case() -> Iterator[list[Problem]]:
 def test_github_is_told_place_code_message_places_and_remedy_with_its_own_escapes() -> None:
     assert render_github([TWO], root="sites") == (
         "::error file=sites/fr/lyon.yaml,line=3,endLine=3,col=24,endColumn=26,title=PM330::"
-        "a, b: 100%25%0Aa b.yaml:1: first%0Ahelp: remove%0Aone\n"
+        "a, b: 100%25%0Asites/a b.yaml:1: first%0Ahelp: remove%0Aone\n"
     )
 
 

@@ -36,9 +36,9 @@ def _command(problem: Problem, root: str) -> str:
     if place.end_line != place.line:  # GitHub takes columns within one line only
         del properties["col"], properties["endColumn"]
     written = ",".join(f"{name}={value.translate(_PROPERTY)}" for name, value in properties.items())
-    return f"::{problem.severity} {written}::{_text(problem).translate(_DATA)}"
+    return f"::{problem.severity} {written}::{_text(problem, root).translate(_DATA)}"
 
 
-def _text(problem: Problem) -> str:
-    related = (f"{one.place.file}:{one.place.line}: {one.message}" for one in problem.related)
+def _text(problem: Problem, root: str) -> str:
+    related = (f"{below(root, one.place.file)}:{one.place.line}: {one.message}" for one in problem.related)
     return "\n".join([problem.message, *related, f"help: {problem.help}"])
