@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 import trio
 from pointsman_agent import station as agent_station
+from pointsman_agent.ocpp.events import Command
+from pointsman_agent.ocpp.link import Link
 from pointsman_agent.plane.driver import PlaneRelay
 from pointsman_agent.streams import OwnedStream
 from pointsman_simulator.errors import HandshakeRefused
@@ -281,6 +283,32 @@ async def test_trap_04_an_error_of_ours_in_one_station_never_stops_the_others(
         async with connect_station(agent.url("CP-1")) as again:
             await again.wait_closed(ENDED_WITHIN_S)
         await connections_fall_to(4, agent)  # the other station, its supervision, and the agent's ends of both
+
+
+@pytest.mark.parametrize("method", ["received", "handle"])
+async def test_trap_04_an_error_of_ours_while_a_message_is_relayed_ends_that_link_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bugs: list[str], method: str
+) -> None:
+    bugs.append("station dropped")
+
+    def fail(link: Link, *event: object) -> list[Command]:
+        raise ZeroDivisionError("a bug")
+
+    async with (
+        open_supervision() as supervision,
+        running_agent(tmp_path, a_unique_config(supervision.url, "CP-1", "CP-2")) as agent,
+        connect_station(agent.url("CP-2")) as other,
+        raw_station(agent.port, "CP-1") as failing,
+    ):
+        await supervision.wait_connected("CP-1")
+        monkeypatch.setattr(Link, method, fail)
+        await failing.send_frame(*(TEXT, HEARTBEAT) if method == "received" else (CLOSE,))
+        await failing.wait_end(ENDED_WITHIN_S)
+        monkeypatch.undo()
+
+        assert (await run_session(other)).completed
+        async with connect_station(agent.url("CP-1")) as again:
+            assert (await run_session(again)).completed
 
 
 async def test_trap_05_a_send_that_was_cancelled_ends_the_stream_so_that_no_half_frame_is_followed() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import Close, Closed, Command, EndRequested, Event, Send, TimePassed
 from pointsman_agent.ocpp.intercepts import Side
@@ -14,6 +16,8 @@ from pointsman_agent.tail import Tap
 from pointsman_agent.wire import HandedOver
 
 GOING_AWAY: Final = 1001
+
+log = structlog.get_logger()
 
 
 class Pair:
@@ -92,9 +96,12 @@ class Pair:
             self._on_over()
 
     def broken(self, error: Exception) -> None:
-        """Serving this station raised: it ends, and nobody else."""
-        if not self.link.is_over:
-            self._handle(EndRequested(GOING_AWAY, "internal error", "protocol"), 0.0)
+        """Serving this station raised: it ends, and nobody else, also where what ends it raises again."""
+        try:
+            if not self.link.is_over:
+                self._handle(EndRequested(GOING_AWAY, "internal error", "protocol"), 0.0)
+        except Exception as again:
+            log.error("station dropped", error=repr(again), exc_info=again)
         self.abort()
 
     def swept(self, side: Side, now: float) -> None:
