@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from pointsman_agent.liveness import Due, Liveness
-from pointsman_agent.ocpp.events import Close, Closed, Command, EndRequested, Event, Send, TimePassed
+from pointsman_agent.ocpp.events import Close, Closed, Command, Drop, EndRequested, Event, Send, TimePassed
 from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.ocpp.link import Link
 from pointsman_agent.outbox import OutputBudget
@@ -135,11 +135,15 @@ class Pair:
                     channel = self._station
                 else:
                     channel = self._supervision
+                if self.tap is not None:
+                    self.tap.sent(side, command.text)
                 if channel.send(command.text, now):
                     self.link.flushed(side, now)
             elif isinstance(command, Close):
                 self._channel(command.side).close(command.code, command.reason, now)
             else:
+                if self.tap is not None and isinstance(command, Drop):
+                    self.tap.dropped(command.side, command.why, command.text)
                 self._carry_out(command)
 
     def _channel(self, side: Side) -> Channel:
