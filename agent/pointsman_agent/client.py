@@ -1,6 +1,7 @@
 """Asks a running agent over its admin interface, for the command line."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import httpx2
 import msgspec
 
 ANSWER_WITHIN_S: Final = 5.0
+SIGN_OF_LIFE_WITHIN_S: Final = 20.0  # the agent gives one every 5 s while nothing passes
 TEST_WITHIN_S: Final = 200.0  # three times the longest `connectTimeout`, and a place to become free
 # 401 and 421 say that this is not the agent of that state folder; these, that what was asked cannot be.
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 503})
@@ -61,6 +63,33 @@ def ask_test(access: Access, supervision: str, station: str | None) -> dict[str,
     parameters = {} if station is None else {"station": station}
     report: dict[str, Any] = _request("POST", access, path, parameters, within_s=TEST_WITHIN_S).json()
     return report
+
+
+def get_security_events(access: Access, since: str | None) -> list[dict[str, Any]]:
+    """Return the security log from `since` on (RFC 3339), oldest first; raises AgentUnreachable or AgentRefused."""
+    parameters = {} if since is None else {"since": since}
+    rows: list[dict[str, Any]] = _request("GET", access, "/api/security-events", parameters).json()
+    return rows
+
+
+def follow_tail(access: Access, station: str | None) -> Iterator[dict[str, Any]]:
+    """Yield messages as they pass, without end; raises AgentUnreachable, also when the agent ends, or AgentRefused."""
+    headers = {"Authorization": f"Bearer {access.token}"}
+    parameters = {} if station is None else {"station": station}
+    timeout = httpx2.Timeout(ANSWER_WITHIN_S, read=SIGN_OF_LIFE_WITHIN_S)
+    try:
+        with (
+            httpx2.Client(timeout=timeout, trust_env=False) as client,
+            client.stream("GET", access.url + "/api/tail", headers=headers, params=parameters) as answer,
+        ):
+            if answer.status_code in _REFUSALS:
+                answer.read()
+                raise AgentRefused(_words_of(answer))
+            answer.raise_for_status()
+            yield from (json.loads(line) for line in answer.iter_lines() if line)
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise AgentUnreachable(f"{access.url}: {error}") from error
+    raise AgentUnreachable(f"{access.url}: the agent has ended")
 
 
 def _request(

@@ -31,10 +31,13 @@ from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
+from pointsman_agent.lookingin import SecurityLog, Watching
 from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.ports import Clock, JournalFault, StoredState
+from pointsman_agent.redaction import Redactor
+from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
@@ -48,7 +51,7 @@ from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
 from pointsman_agent.web.app import Routes, admin_app
-from pointsman_agent.web.diagnosis import connection_test_route
+from pointsman_agent.web.diagnosis import connection_test_route, security_events_route, tail_route
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
@@ -107,7 +110,8 @@ class _Agent:
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
-        status, holder, sessions = Status(VERSION, self.clock), Holder(), Sessions()
+        redactor = await _redactor(self.settings.state)
+        status, holder, sessions = Status(VERSION, self.clock, redactor.words), Holder(), Sessions()
         names = CachedNames()
         trio.socket.set_custom_hostname_resolver(names)
         keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
@@ -116,7 +120,11 @@ class _Agent:
         house = House(holder, self.journal, status, sessions, uplinks, self.clock, tail, reactor=reactor)
         source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
-        routes = [connection_test_route(tests.run)]
+        routes = [
+            connection_test_route(tests.run),
+            tail_route(Watching(holder, tail, redactor).watch),
+            security_events_route(SecurityLog(self.journal.security_events_since, redactor).rows),
+        ]
         stop = trio.Event()
         async with trio.open_nursery() as root:
             await root.start(_handle_signals, stop, source)
@@ -212,6 +220,13 @@ def _owned_state(folder: Path) -> Iterator[None]:
             yield
         finally:
             (folder / ADMIN_FILE).unlink(missing_ok=True)
+
+
+async def _redactor(state: Path) -> Redactor:
+    try:
+        return await trio.to_thread.run_sync(open_redactor, state)
+    except OSError as error:
+        raise StartError(f"--state {state}: {error.strerror}") from error
 
 
 def _bind_admin(settings: Settings) -> socket.socket:

@@ -145,7 +145,8 @@ async def keep_alive(wire: Wire, alive: Liveness) -> None:
 
 
 def note_end(status: Status, route: Route, error: str, detail: str) -> LastError:
-    """Write down why a station's link ended, and return it."""
+    """Write down why a station's link ended, and return it; peers chose words of `detail`, so it is redacted."""
+    detail = status.redact(detail)
     last = status.error(error, detail)
     status.station(route.identity).last_error = last
     log.info("link ended", station=route.identity, operator=route.station.operator, error=error, detail=detail)

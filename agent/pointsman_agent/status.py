@@ -1,6 +1,7 @@
 """What runs, since when, and why not otherwise: the one place where tasks write it down (rule 50). No I/O."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -81,9 +82,10 @@ class BundleInForce:
 class Status:
     """What all tasks report, and the object that `status --json` and the API show."""
 
-    def __init__(self, version: str, clock: Clock) -> None:
+    def __init__(self, version: str, clock: Clock, redact: Callable[[str], str] = str) -> None:
         self._version = version
         self._clock = clock
+        self.redact = redact  # for words that peers chose
         self._stations: dict[str, StationStatus] = {}
         self._supervisions: dict[str, SupervisionStatus] = {}
         self.site: str | None = None

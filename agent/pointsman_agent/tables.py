@@ -29,7 +29,7 @@ def status_text(status: Row, *, colour: bool = False) -> str:
     lines.append(f"stations  {status['stationsConnected']} of {status['stationsTotal']} connected")
     text = "\n".join(lines) + "\n"
     if status["supervisions"]:
-        text += "\n" + _render(_supervisions(status["supervisions"]), colour=colour)
+        text += "\n" + render(_supervisions(status["supervisions"]), colour=colour)
     return text
 
 
@@ -49,7 +49,7 @@ def stations_text(stations: Sequence[Row], *, colour: bool = False) -> str:
             "-" if row["openTransactions"] is None else str(row["openTransactions"]),
             _error(row["lastError"]),
         )
-    return _render(table, colour=colour)
+    return render(table, colour=colour)
 
 
 def _supervisions(rows: Sequence[Row]) -> Table:
@@ -75,7 +75,7 @@ def _titled(title: str, text: str) -> str:
     table.add_column(width=_TITLE_WIDTH)
     table.add_column(overflow="fold")
     table.add_row(title, printable(text))
-    return _render(table, colour=False).rstrip("\n")
+    return render(table, colour=False).rstrip("\n")
 
 
 def printable(text: str) -> str:
@@ -83,7 +83,8 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _render(table: Table, *, colour: bool) -> str:
+def render(table: Table, *, colour: bool) -> str:
+    """Return `table` as text of at most 80 columns."""
     # No markup and no emoji codes: identities and messages hold brackets and colons of their own.
     console = Console(
         file=StringIO(),

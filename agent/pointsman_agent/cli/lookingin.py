@@ -1,0 +1,77 @@
+"""`pointsman-agent tail` and `security-events`: what passes, and what the security log has."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import click
+
+from pointsman_agent.cli.options import admin_url_option, json_option, state_option
+from pointsman_agent.cli.outcome import asking_agent, show
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
+
+
+@click.command(epilog="Ctrl-C ends it.\n\nExample: pointsman-agent tail LYO-03")
+@click.argument("station", required=False)
+@state_option
+@admin_url_option
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def tail(station: str | None, state: Path, url: str | None, as_json: bool) -> None:
+    """Show messages as they pass, of STATION or of all stations.
+
+    A badge is shown as `#` and a keyed hash, the same for the same badge; keys and
+    passwords as `•••`. A message that the agent passes on is shown once, where it
+    came from; `to` is what the agent itself wrote.
+    """
+    from pointsman_agent.client import find_access, follow_tail
+    from pointsman_agent.messagetables import passed_text
+
+    with _until_interrupted(), asking_agent():
+        for row in follow_tail(find_access(state, url), station):
+            click.echo(json.dumps(row) if as_json else passed_text(row, colour=sys.stdout.isatty()))
+
+
+@click.command(name="security-events", epilog="Example: pointsman-agent security-events --since 24h")
+@click.option(
+    "--since", metavar="TIME", help="RFC 3339, as in 2026-11-22T12:00:00Z, or how long ago: 30m, 24h, 7d. Default: all."
+)
+@state_option
+@admin_url_option
+@json_option
+def security_events(since: str | None, state: Path, url: str | None, as_json: bool) -> None:
+    """List the security log: events that stations reported, refused passwords."""
+    from pointsman_agent.client import find_access, get_security_events
+    from pointsman_agent.messagetables import security_events_text
+
+    with asking_agent():
+        rows = get_security_events(find_access(state, url), None if since is None else _moment(since))
+    show(rows, as_json, lambda: security_events_text(rows, colour=sys.stdout.isatty()))
+
+
+def _moment(text: str) -> str:
+    """What `--since` means; a time as it is, for the agent to judge."""
+    ago = _AGO.match(text)
+    if ago is None:
+        return text
+    moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C, and a reader of our output that has seen enough, are how a watch ends well."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
+        sys.exit(0)

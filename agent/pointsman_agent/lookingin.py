@@ -1,0 +1,108 @@
+"""What people are shown of messages and of the security log over the admin interface, redacted (rules 50 and 52)."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import trio
+
+from pointsman_agent.clockoffset import read_rfc3339
+from pointsman_agent.entries import SecurityEvent
+from pointsman_agent.inforce import Holder
+from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ports import JournalFault
+from pointsman_agent.redaction import Redactor
+from pointsman_agent.tail import Passed, Tail, TooManyWatchers, Watcher
+from pointsman_agent.web.diagnosis import NextLines, Row
+from pointsman_agent.web.errors import AdminError
+
+MOST_IN_A_BATCH: Final = 64
+SIGN_OF_LIFE_EVERY_S: Final = 5.0  # an empty line: who watches knows that the agent lives, and the agent who watches
+
+ReadSecurityLog = Callable[[str], Awaitable[list[tuple[str, SecurityEvent]]]]
+"""From which moment on (RFC 3339, UTC) → times of receipt and events, oldest first. Raises JournalFault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Lets people watch messages as they pass."""
+
+    holder: Holder
+    tail: Tail
+    redactor: Redactor
+
+    @contextmanager
+    def watch(self, station: str | None) -> Iterator[NextLines]:
+        """Yield what returns the next lines, for `station` or all, each an object of the API. Raises AdminError."""
+        identity = None if station is None else self._identity(station)
+        with ExitStack() as stack:
+            try:
+                watcher = stack.enter_context(self.tail.watch(identity))
+            except TooManyWatchers as error:
+                raise AdminError(503, str(error)) from error
+            yield partial(_next_lines, watcher, self.redactor)
+
+    def _identity(self, station: str) -> str:
+        in_force = self.holder.current
+        route = None if in_force is None else in_force.routing.find(station)
+        if route is None:
+            raise AdminError(404, f"no station {station!r} in the bundle in force")
+        return route.identity
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityLog:
+    """Shows the security log: events of stations, and the agent's own."""
+
+    read: ReadSecurityLog
+    redactor: Redactor
+
+    async def rows(self, since: str | None) -> list[Row]:
+        """Return the events received from `since` on (RFC 3339; None: all), oldest first. Raises AdminError."""
+        moment = None if since is None else read_rfc3339(since)
+        if since is not None and moment is None:
+            raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
+        try:
+            events = await self.read("" if moment is None else rfc3339(moment))
+        except JournalFault as error:
+            raise AdminError(503, f"the journal does not answer: {error}") from error
+        return [self._row(received, event) for received, event in events]
+
+    def _row(self, received: str, event: SecurityEvent) -> Row:
+        return {
+            "at": received,
+            "station": event.station,
+            "type": event.kind,
+            "detail": self.redactor.words(event.detail),
+            "stationTime": event.timestamp or None,
+        }
+
+
+async def _next_lines(watcher: Watcher, redactor: Redactor) -> bytes:
+    """Return JSON lines of what passed, an empty one when nothing did for a while."""
+    batch: list[Passed] = []
+    missed = 0
+    with trio.move_on_after(SIGN_OF_LIFE_EVERY_S):
+        batch, missed = await watcher.take(MOST_IN_A_BATCH)
+    # In a thread: a long message takes milliseconds to look through.
+    return await trio.to_thread.run_sync(_lines, batch, missed, redactor)
+
+
+def _lines(batch: list[Passed], missed: int, redactor: Redactor) -> bytes:
+    rows: list[Row] = [_passed_row(passed, redactor) for passed in batch]
+    if missed:
+        rows.append({"missed": missed})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode() or b"\n"
+
+
+def _passed_row(passed: Passed, redactor: Redactor) -> Row:
+    row: Row = {
+        "at": passed.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "station": passed.station,
+        "direction": passed.direction,
+        "text": redactor.message(passed.text),
+    }
+    return row if passed.dropped is None else {**row, "dropped": passed.dropped}
