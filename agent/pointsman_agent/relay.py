@@ -1,7 +1,7 @@
 """A relayed station over trio streams: sockets and time into events of the Link, its commands into I/O.
 
-The ordinary path of relayed stations is the data plane (`plane`); this driver of the same Link is for tests with wires in
-memory, and for where there is no plane.
+The ordinary path of relayed stations is the data plane (`plane`); this driver of the same Link is for tests with wires
+in memory, and for where there is no plane.
 """
 
 from collections.abc import Awaitable, Callable

@@ -211,7 +211,7 @@ def test_r13_a_first_late_result_still_goes_to_the_asker_and_a_second_does_not()
 
 @pytest.mark.parametrize(("more", "is_known"), [(FREED_IDS_KEPT - 1, True), (FREED_IDS_KEPT, False)])
 def test_r13_the_last_256_freed_ids_are_remembered(more: int, is_known: bool) -> None:
-    link = a_link()
+    link = a_link(SETTINGS_21)
     ask(link, SUPERVISION, "late")
     moment, _ = pass_time(link)
     for number in range(more):
@@ -221,6 +221,18 @@ def test_r13_the_last_256_freed_ids_are_remembered(more: int, is_known: bool) ->
     (command,) = hear(link, STATION, result("late"), moment)
 
     assert isinstance(command, Send) is is_known
+
+
+def test_r13_where_nobody_can_complain_of_answers_they_push_no_late_one_out() -> None:
+    link = a_link()
+    ask(link, SUPERVISION, "late")
+    moment, _ = pass_time(link)
+    for number in range(2 * FREED_IDS_KEPT):
+        ask(link, SUPERVISION, str(number), moment)
+        hear(link, STATION, result(str(number)), moment)
+
+    assert hear(link, STATION, result("late"), moment) == [Send(SUPERVISION, result("late"))]
+    assert hear(link, STATION, result("0"), moment) == [Drop(STATION, "unexpected-result", result("0"))]
 
 
 def test_r29_freed_ids_of_any_length_are_answered_but_not_remembered() -> None:

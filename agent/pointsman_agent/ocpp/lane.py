@@ -8,7 +8,6 @@ import msgspec
 
 from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import Intercept, Side, SplitVariables
-from pointsman_agent.ocpp.notices import TIMED_ACTIONS
 
 MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
 MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
@@ -22,7 +21,7 @@ class PendingCall(msgspec.Struct):
     """A CALL on its way. `frame` is as received; `text` is what leaves, another one only where it was split.
 
     `since`: when it came; `asked`: when its last byte left, None until then. `is_own`: the agent itself asks.
-    `ends_link`: once it is answered both legs are made anew.
+    `ends_link`: once it is answered both legs are made anew. `is_plain`: its answer is handed on and nothing else.
     """
 
     frame: Frame
@@ -32,11 +31,7 @@ class PendingCall(msgspec.Struct):
     split: SplitVariables | None = None
     is_own: bool = False
     ends_link: bool = False
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether its answer is handed on and nothing else."""
-        return self.split is None and not self.is_own and not self.ends_link and self.frame.action not in TIMED_ACTIONS
+    is_plain: bool = False
 
 
 class HeldCall(msgspec.Struct, frozen=True):
@@ -50,7 +45,7 @@ class HeldCall(msgspec.Struct, frozen=True):
 class Lane:
     """The CALLs of one asking side."""
 
-    __slots__ = ("answerer", "asker", "freed", "held", "open", "waiting", "waiting_characters")
+    __slots__ = ("answerer", "asker", "freed", "held", "keeps_answered", "open", "waiting", "waiting_characters")
 
     def __init__(self, asker: Side) -> None:
         self.asker = asker
@@ -60,6 +55,7 @@ class Lane:
         self.waiting_characters = 0
         self.held: dict[str, HeldCall] = {}
         self.freed: OrderedDict[str, bool] = OrderedDict()
+        self.keeps_answered = True
 
     def known(self, call_id: str) -> Frame | None:
         """Return the CALL of this id that is open, waiting or held."""
@@ -80,7 +76,10 @@ class Lane:
         return call
 
     def remember(self, call_id: str, *, answered: bool) -> None:
-        """Keep `call_id` among the last freed ones."""
+        """Keep `call_id` among the last freed ones; of an answered one only what somebody may still ask for."""
+        if answered and not self.keeps_answered:
+            self.freed.pop(call_id, None)
+            return
         if len(call_id) > LONGEST_FREED_ID:
             return
         self.freed[call_id] = answered

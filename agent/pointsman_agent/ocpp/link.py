@@ -71,7 +71,7 @@ from pointsman_agent.ocpp.intercepts import (
     merged_results,
 )
 from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
-from pointsman_agent.ocpp.notices import TIMED_ACTIONS, is_ordinary, notice_of
+from pointsman_agent.ocpp.notices import TIMED_ACTIONS, Interest, interest_in, notice_of
 from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
@@ -90,6 +90,9 @@ class Link:
         self.is_over = False
         self._station_asks = Lane(Side.STATION)
         self._supervision_asks = Lane(Side.SUPERVISION)
+        # Only OCPP 2.1 lets who asked complain of an answer, by an id that was freed.
+        keeps_answered = settings.protocol == "ocpp2.1"
+        self._station_asks.keeps_answered = self._supervision_asks.keeps_answered = keeps_answered
         self._both = (self._station_asks, self._supervision_asks)
         self._heard_supervision = float("-inf")
 
@@ -155,8 +158,9 @@ class Link:
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
-        call = PendingCall(frame, now, frame.text)
-        if is_ordinary(frame.action):
+        interest = interest_in(frame.action)
+        call = PendingCall(frame, now, frame.text, is_plain=interest is Interest.NONE)
+        if interest is not Interest.TABLES:
             if lane.open is None:
                 lane.open = call
                 return [Send(lane.answerer, frame.text)]

@@ -1,6 +1,7 @@
 """What of relayed traffic is worth a line in the log and a counter, though it passes unchanged (rules 23 and 57)."""
 
 import re
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
@@ -28,11 +29,22 @@ def result_time(text: str) -> str | None:
     return None if match is None else match.group(1)
 
 
+class Interest(Enum):
+    """What the agent wants of the CALLs of an action, beside relaying them."""
+
+    NONE = auto()
+    TIMED = auto()
+    TABLES = auto()
+    """A table knows the action: it is for them to say."""
+
+
 @lru_cache(maxsize=_ACTIONS_REMEMBERED)
-def is_ordinary(action: str) -> bool:
-    """Whether no table knows `action`, so that its CALLs are relayed and nothing more. There are few actions."""
+def interest_in(action: str) -> Interest:
+    """Return what the agent wants of an action. There are few, so that the answer is nearly always remembered."""
     plain = plain_action(action)
-    return plain not in INTERCEPTED_ACTIONS and plain not in _TRANSFERS
+    if plain in INTERCEPTED_ACTIONS or plain in _TRANSFERS:
+        return Interest.TABLES
+    return Interest.TIMED if action in TIMED_ACTIONS else Interest.NONE
 
 
 def notice_of(asker: Side, call: Frame) -> str | None:

@@ -21,7 +21,7 @@ from pointsman_agent.websocket.codec import (
 )
 from pointsman_agent.wire import HandedOver
 
-RECEIVE_BYTES: Final = 64 * 1024
+RECEIVE_BYTES: Final = 16 * 1024  # each receive allocates so much; what is behind it comes in the next pass
 MESSAGES_A_PASS: Final = 64  # a socket and pass (rule 30)
 SEND_WITHIN_S: Final = 10.0  # a peer that takes no byte for so long is gone
 CLOSE_WITHIN_S: Final = 2.0  # for the peer's Close frame, and again for the end of its stream (rule 26)

@@ -26,7 +26,8 @@ import trio
 SWEEP_EVERY_S: Final = 0.5
 SWEPT_AT_ONCE: Final = 128  # members between two turns of the other tasks
 EVENTS_A_PASS: Final = 256
-TURN_S: Final = 0.002  # of passes in a row, before the other tasks have their turn (rule 30)
+TURN_S: Final = 0.003  # of passes in a row, before the other tasks have their turn (rule 30)
+NAP_S: Final = 0.001  # after something came, the next is often near: waiting in our own epoll spares a turn of trio
 
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
@@ -101,8 +102,9 @@ class Reactor:
                 while True:
                     # A turn of trio costs as much as two messages: what came meanwhile is served first, for a while.
                     until = trio.current_time() + TURN_S
-                    while self._pass() and trio.current_time() < until:
-                        pass
+                    nap = 0.0
+                    while self._pass(nap) and trio.current_time() < until:
+                        nap = NAP_S
                     if self._again:
                         await trio.lowlevel.checkpoint()
                     else:
@@ -110,14 +112,14 @@ class Reactor:
         finally:
             self._end()
 
-    def _pass(self) -> bool:
-        """Serve what is ready, and who had more to do; False when nothing was."""
+    def _pass(self, nap: float) -> bool:
+        """Serve what is ready, or becomes so within `nap` seconds, and who had more to do; False when nothing was."""
         again, self._again = self._again, {}
-        now = trio.current_time()
         members = self._members
         self._is_in_pass = True
         try:
-            ready = self._epoll.poll(0, EVENTS_A_PASS)
+            ready = self._epoll.poll(0 if again else nap, EVENTS_A_PASS)
+            now = trio.current_time()
             for descriptor, events in ready:
                 member = members.get(descriptor)
                 if member is not None:
