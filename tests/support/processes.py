@@ -37,15 +37,19 @@ class AgentProcess(RunningAgent):
 
 
 @asynccontextmanager
-async def agent_process(folder: Path, config: Config) -> AsyncIterator[AgentProcess]:
+async def agent_process(
+    folder: Path, config: Config, *, descriptors: tuple[int, int] | None = None
+) -> AsyncIterator[AgentProcess]:
     """Run `pointsman-agent` on `config` until the block ends; yields once the bundle is in force.
 
+    `descriptors` are the soft and the hard limit that it starts with (default: those of the tests).
     It must end by SIGTERM, well and in time; raises AssertionError otherwise.
     """
     agent = AgentProcess(folder, free_port())
     agent.write(config)
+    command = run_command(agent) if descriptors is None else _limited(run_command(agent), *descriptors)
     with (folder / "agent.log").open("w") as log:
-        process = await trio.lowlevel.open_process(run_command(agent), stdout=log, stderr=subprocess.STDOUT)
+        process = await trio.lowlevel.open_process(command, stdout=log, stderr=subprocess.STDOUT)
     agent.pid = process.pid
     try:
         await _wait_running(agent)
@@ -58,6 +62,10 @@ async def agent_process(folder: Path, config: Config) -> AsyncIterator[AgentProc
         process.kill()
         with trio.CancelScope(shield=True):
             await process.wait()  # it was killed
+
+
+def _limited(command: list[str], soft: int, hard: int) -> list[str]:
+    return ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$0" "$@"', *command]
 
 
 def run_command(agent: RunningAgent) -> list[str]:

@@ -74,6 +74,17 @@ def run(
         fail(str(error), EXIT_USAGE)
 
 
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as the system allows: a relayed station needs two, and 1024, the usual soft limit, would
+    end at 500 stations."""
+    import contextlib
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # a system that grants less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _run_agent(settings: "Settings", log_level: str) -> None:
     import gc
 
@@ -85,6 +96,7 @@ def _run_agent(settings: "Settings", log_level: str) -> None:
 
     # Nearly all objects live as long as a station; the default thresholds cost half the time at 1,000 of them.
     gc.set_threshold(50_000, 20, 100)
+    _raise_descriptor_limit()
     writer = logs.set_up(log_level)
     try:
         trio.run(run_agent, settings, SystemClock())
