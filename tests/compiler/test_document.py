@@ -163,6 +163,11 @@ def test_what_another_yaml_reads_otherwise_wants_quotes(written: str) -> None:
     assert data_of(f'a: "{written}"\n') == {"a": written}
 
 
+@pytest.mark.parametrize("raw", ["*a- version: 1\n- site: one\n", "a: 1\nb:\n*a  c:\n    d: 1\n", "*a : \nb: 1\n"])
+def test_an_alias_in_the_place_of_a_key_is_refused_whatever_follows(raw: str) -> None:
+    assert "PM107" in {problem.code for problem in problems_of(raw)}
+
+
 def test_an_ambiguous_key_wants_quotes_as_well() -> None:
     assert only_problem("no: 1\n").code == "PM112"
 

@@ -148,7 +148,7 @@ class _Builder:
             assert isinstance(value, Refusal)
         self._refuse(event, value.code, value.message, value.help)
         if not event.value and self._key is not None:
-            self._without_value = self._written[self._key]
+            self._without_value = self._written.get(self._key)  # an alias in the place of a key was never written
         return event.value
 
     def _take_key(self, event: ScalarEvent, value: Any) -> None:
