@@ -62,7 +62,10 @@ floors: setup
 types: setup
 	@$(BIN)/mypy
 
+# The peers: node's ws is fetched where npm is, nginx is measured where it is installed (Debian: nginx-light).
+YARDSTICKS := benchmarks/yardsticks/node
 bench: setup
+	@! command -v npm >/dev/null || [ -d $(YARDSTICKS)/node_modules ] || npm ci --prefix $(YARDSTICKS) --ignore-scripts --no-audit --no-fund --silent
 	@$(BIN)/python -m benchmarks
 
 bench-isolation: setup

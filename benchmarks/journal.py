@@ -60,8 +60,8 @@ def main() -> None:
     arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="pointsman-journal-", dir=arguments.folder) as name:
         folder = Path(name)
-        ours = trio.run(_grouped, folder / "grouped.sqlite3", arguments.stations, arguments.seconds)
-        yardstick = _one_commit_an_event(folder / "single.sqlite3", arguments.seconds)
+        ours = trio.run(grouped, folder / "grouped.sqlite3", arguments.stations, arguments.seconds)
+        yardstick = one_commit_an_event(folder / "single.sqlite3", arguments.seconds)
     print(f"{arguments.stations} stations, {arguments.seconds:g} s each, SQLite {sqlite3.sqlite_version}, WAL, FULL")
     print(f"{'':24}{'events/s':>10}{'p50 ms':>10}{'p99 ms':>10}{'most ms':>10}")
     print(ours.line("journal, group commit"))
@@ -78,7 +78,9 @@ def session(station: str, number: int) -> Iterator[TransactionEvent]:
         )
 
 
-async def _grouped(path: Path, stations: int, seconds: float) -> Result:
+async def grouped(path: Path, stations: int, seconds: float) -> Result:
+    """Store through the journal, in a new file at `path`."""
+
     latencies: list[float] = []
 
     async def play(station: str) -> None:
@@ -98,7 +100,8 @@ async def _grouped(path: Path, stations: int, seconds: float) -> Result:
     return Result(len(latencies), took, latencies)
 
 
-def _one_commit_an_event(path: Path, seconds: float) -> Result:
+def one_commit_an_event(path: Path, seconds: float) -> Result:
+    """Store the same entries by the same statements, one by one, in a new file at `path`."""
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")

@@ -1,32 +1,27 @@
-"""Stations and their supervision in one process of its own: as much load as a relay can take, from prebuilt frames.
+"""What stations and supervisions of a benchmark are made of: prebuilt frames, one epoll, plain calls on sockets.
 
-    python -m benchmarks.load_generator --relay PORT --supervision FD --pid RELAY --stations N --seconds S
-
-Each station has one request open, as OCPP wants it, and sends the next when the answer is there. Prints one JSON line:
-messages that passed the relay (both directions) and the CPU time that the relay's process used meanwhile. The
-supervision's listening socket is inherited: it stays open between rounds, for a relay may look whether it is there.
-Written on epoll: it needs a tenth of what the relays need, so a relay on the other core is the bottleneck.
+Written for speed: a peer needs less CPU than any relay, so that a relay on the other core is the bottleneck.
 """
 
-import argparse
 import base64
 import hashlib
-import json
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.machine import cpu_seconds
 from benchmarks.messages import ANSWER, CALLS, ID_AT, ID_LENGTH, call_text
 
-READY_WITHIN_S: Final = 30.0
-WARM_UP_S: Final = 0.5
+HANDSHAKE_END: Final = b"\r\n\r\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _TEXT: Final = 0x81
 _MASKED: Final = 0x80
+_NO_MASK: Final = bytes(4)
 _NO_ID: Final = "-" * ID_LENGTH
+_START: Final = ID_AT + ID_LENGTH
+"""Bytes of a request up to the end of its id: a multiple of a mask's length."""
 
 Handler = Callable[[], None]
 
@@ -56,14 +51,17 @@ ANSWER_PARTS: Final = _split(frame((ANSWER % _NO_ID).encode(), is_masked=False))
 
 
 class Load:
-    """All sockets, one epoll, and what was counted."""
+    """All sockets, one epoll, and what was counted. With `tls`, whoever connects has to speak it."""
 
-    def __init__(self, listener: socket.socket, serve: "type[Supervision] | None" = None) -> None:
+    def __init__(
+        self, listener: socket.socket, serve: "type[Supervision] | None" = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.epoll = select.epoll()
         self.handlers: dict[int, Handler] = {}
         self.messages = 0
         self.ready = 0
         self._serve = serve or Supervision
+        self._tls = tls
         listener.setblocking(False)
         self.watch(listener, lambda: self._accept(listener))
 
@@ -80,13 +78,32 @@ class Load:
     def run_until(self, moment: float, is_done: Callable[[], bool] = lambda: False) -> None:
         """Handle what comes until `moment` (of time.perf_counter), or until `is_done`."""
         while time.perf_counter() < moment and not is_done():
-            for descriptor, _ in self.epoll.poll(0.05, 512):
-                self.handlers[descriptor]()
+            self.turn(0.05)
+
+    def turn(self, longest_s: float) -> None:
+        """Handle what has come, after waiting for it for a while."""
+        for descriptor, _ in self.epoll.poll(longest_s, 512):
+            self.handlers[descriptor]()
 
     def _accept(self, listener: socket.socket) -> None:
         sock, _ = listener.accept()
-        _prepare(sock)
-        self.watch(sock, self._serve(self, sock).handshake)
+        prepare(sock)
+        if self._tls is None:
+            self.watch(sock, self._serve(self, sock).handshake)
+            return
+        secure = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        self.watch(secure, lambda: self._shake_hands(secure))
+
+    def _shake_hands(self, secure: ssl.SSLSocket) -> None:
+        """Take the next step of TLS; this side writes little enough to do it at once."""
+        try:
+            secure.do_handshake()
+        except ssl.SSLWantReadError:
+            return
+        except OSError:  # who only looks whether we are there may go again
+            self.forget(secure)
+            return
+        self.handlers[secure.fileno()] = self._serve(self, secure).handshake
 
 
 class Supervision:
@@ -99,12 +116,15 @@ class Supervision:
 
     def handshake(self) -> None:
         """Read the opening request; answer it when it is whole. Who only looks whether we are there may go again."""
-        data = self._sock.recv(65536)
+        try:
+            data = self._sock.recv(65536)
+        except ssl.SSLWantReadError:
+            return
         if not data:
             self._load.forget(self._sock)
             return
         self._unread += data
-        if b"\r\n\r\n" not in self._unread:
+        if HANDSHAKE_END not in self._unread:
             return
         headers = dict(line.split(b": ", 1) for line in self._unread.split(b"\r\n")[1:-2])
         key = {name.lower(): value for name, value in headers.items()}[b"sec-websocket-key"]
@@ -117,9 +137,11 @@ class Supervision:
         self._load.handlers[self._sock.fileno()] = self.answer
 
     def answer(self) -> None:
-        """Answer the requests that have come; raises ConnectionEnded."""
-        data = self._unread + _received(self._sock)
-        at, end = 0, len(data)
+        """Answer the requests that have come, all at once; raises ConnectionEnded."""
+        data = received(self._sock)
+        if self._unread:
+            data = self._unread + data
+        at, end, answers = 0, len(data), b""
         while end - at >= 8:
             length, head = data[at + 1] & 127, 6
             if length == 126:
@@ -127,107 +149,34 @@ class Supervision:
             if end - at < head + length:
                 break
             if data[at] == _TEXT:
-                self._send_result(data[at + head - 4 : at + head], data[at + head : at + head + ID_AT + ID_LENGTH])
+                message_id = _unmasked(data[at + head - 4 : at + head], data[at + head : at + head + _START])[ID_AT:]
+                answers += ANSWER_PARTS[0] + message_id + ANSWER_PARTS[1]
+                self._load.messages += 1
             at += head + length
         self._unread = data[at:]
-
-    def _send_result(self, mask: bytes, start: bytes) -> None:
-        masks = mask * (len(start) // 4 + 1)
-        plain = bytes(byte ^ key for byte, key in zip(start, masks, strict=False))
-        self._sock.send(ANSWER_PARTS[0] + plain[ID_AT:] + ANSWER_PARTS[1])
-        self._load.messages += 1
+        if answers:
+            self._sock.send(answers)
 
 
-class Station:
-    """One station: one request open, the next one when its answer is there."""
-
-    def __init__(self, load: Load, relay_port: int, number: int) -> None:
-        self._load = load
-        self._position = number  # not all begin at the same request
-        self._id = b""
-        self._unread = b""
-        self._sock = socket.create_connection(("127.0.0.1", relay_port))
-        _prepare(self._sock)
-        self._sock.send(
-            b"GET /ocpp/CP-%04d HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Protocol: ocpp2.0.1\r\n\r\n" % number
-        )
-        load.watch(self._sock, self._handshake)
-
-    def ask(self) -> None:
-        """Send the next request."""
-        head, tail = CALL_PARTS[self._position % len(CALL_PARTS)]
-        self._id = b"%036d" % self._position
-        self._sock.send(head + self._id + tail)
-        self._position += 1
-
-    def _handshake(self) -> None:
-        self._unread += _received(self._sock)
-        if b"\r\n\r\n" not in self._unread:
-            return
-        if not self._unread.startswith(b"HTTP/1.1 101"):
-            raise SystemExit(f"the relay refused a station: {self._unread[:60]!r}")
-        self._unread = b""
-        self._load.ready += 1
-        self._load.handlers[self._sock.fileno()] = self._take_answer
-
-    def _take_answer(self) -> None:
-        self._unread += _received(self._sock)
-        wanted = ANSWER_PARTS[0] + self._id + ANSWER_PARTS[1]
-        if len(self._unread) < len(wanted):
-            return
-        if self._unread != wanted:  # one request is open, so nothing else can come
-            raise SystemExit(f"the relay changed an answer: {self._unread!r}, not {wanted!r}")
-        self._unread = b""
-        self._load.messages += 1
-        self.ask()
-
-
-def _prepare(sock: socket.socket) -> None:
+def prepare(sock: socket.socket) -> None:
+    """Make a socket fit for a Load."""
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _received(sock: socket.socket) -> bytes:
-    data = sock.recv(65536)
+def received(sock: socket.socket) -> bytes:
+    """Return what has come, nothing where TLS has no whole record yet; raises ConnectionEnded."""
+    try:
+        data = sock.recv(65536)
+    except ssl.SSLWantReadError:
+        return b""
     if not data:
         raise ConnectionEnded
     return data
 
 
-def _measured(load: Load, pid: int, seconds: float) -> dict[str, float]:
-    messages, cpu_s, began = load.messages, cpu_seconds(pid), time.perf_counter()
-    load.run_until(began + seconds)
-    elapsed_s = time.perf_counter() - began
-    return {"messages": load.messages - messages, "cpu_s": cpu_seconds(pid) - cpu_s, "elapsed_s": elapsed_s}
-
-
-def main() -> None:
-    """Measure; a relay that ends a connection fails the round."""
-    try:
-        _run()
-    except ConnectionEnded:
-        raise SystemExit("the relay closed a connection") from None
-
-
-def _run() -> None:
-    """Connect all stations, warm up, measure, print."""
-    parser = argparse.ArgumentParser()
-    for name in ("--relay", "--supervision", "--pid", "--stations"):
-        parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--seconds", type=float, required=True)
-    given = parser.parse_args()
-    load = Load(socket.socket(fileno=given.supervision))
-    stations = [Station(load, given.relay, number) for number in range(given.stations)]
-    load.run_until(time.perf_counter() + READY_WITHIN_S, lambda: load.ready == len(stations))
-    if load.ready < len(stations):
-        raise SystemExit(f"{load.ready} of {len(stations)} stations connected within {READY_WITHIN_S:g} s")
-    for station in stations:
-        station.ask()
-    load.run_until(time.perf_counter() + WARM_UP_S)
-    print(json.dumps(_measured(load, given.pid, given.seconds)))
-
-
-if __name__ == "__main__":
-    main()
+def _unmasked(mask: bytes, start: bytes) -> bytes:
+    if mask == _NO_MASK:
+        return start
+    key = int.from_bytes(mask * (_START // 4), "big")
+    return (int.from_bytes(start, "big") ^ key).to_bytes(_START, "big")

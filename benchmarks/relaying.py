@@ -1,37 +1,42 @@
-"""CPU time per message of the agent's relay, against the least relay that trio-websocket allows."""
+"""Relays as processes: the real agent, and what it is measured against. Each runs until its block ends."""
 
-import json
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.machine import free_port
-from benchmarks.report import Figure, Round
+from benchmarks.machine import cores, free_port, on_core
+from benchmarks.yardsticks import nginx
 
 ROOT: Final = Path(__file__).parent.parent
+NODE: Final = ROOT / "benchmarks" / "yardsticks" / "node"
 STATIONS: Final = 100
-ROUNDS: Final = 3
-SECONDS: Final = 4.0
+BACKLOG: Final = 4096
+PASSWORD: Final = b"correct-horse-battery"
+"""Of every station, where there is TLS: profile 2 wants one."""
 UP_WITHIN_S: Final = 20.0
 DOWN_WITHIN_S: Final = 15.0
-ROUND_WITHIN_S: Final = 60.0
 
 _SITE: Final = """\
 version: 1
 site: benchmark
 timeZone: UTC
 supervision: unique
-supervisions: {{acme: {{url: "ws://127.0.0.1:{supervision}/ocpp", pingInterval: 60}}}}
-listeners: {{lan: {{address: 127.0.0.1, port: {listener}}}}}
+supervisions: {{acme: {{url: "{scheme}://localhost:{supervision}/ocpp", pingInterval: 60{trust}}}}}
+listeners: {{lan: {{address: 127.0.0.1, port: {listener}{profile}}}}}
 stations: {{{stations}}}
 """
+_TRUST: Final = ", trust: [certificates/ca.pem]"
+_PROFILE: Final = ", securityProfile: 2, certificate: {chain: certificates/relay-chain.pem, key: {secret: relay-key}}"
+_STATION: Final = "{pingInterval: 0}"
+_STATION_TLS: Final = "{pingInterval: 0, password: {secret: station}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,69 +56,25 @@ class AgentProcess:
     port: int
 
 
-def measure(folder: Path) -> Figure:
-    """Return the figure; `folder` is empty and ours for the time."""
-    with ExitStack() as stack:
-        ours = stack.enter_context(agent(folder))
-        bare = stack.enter_context(yardstick())
-        rounds = [Round(_cpu_us(ours), _cpu_us(bare)) for _ in range(ROUNDS)]
-    name = f"relay, CPU a message, {STATIONS} stations"
-    return Figure(name, "µs", "a bare relay on trio-websocket", rounds)
-
-
-def _cpu_us(relay: Relay) -> float:
-    """Load a relay for one round and return its CPU time a message in µs."""
-    arguments = {
-        "--relay": relay.port,
-        "--supervision": relay.supervision.fileno(),
-        "--pid": relay.pid,
-        "--stations": STATIONS,
-        "--seconds": SECONDS,
-    }
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "benchmarks.load_generator",
-            *(str(part) for pair in arguments.items() for part in pair),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=ROUND_WITHIN_S,
-        check=False,
-        pass_fds=[relay.supervision.fileno()],
-    )
-    if done.returncode:
-        raise SystemExit(f"the load generator failed: {done.stderr}")
-    seen: Mapping[str, float] = json.loads(done.stdout)
-    return seen["cpu_s"] / seen["messages"] * 1e6
-
-
 @contextmanager
-def agent(folder: Path) -> Iterator[Relay]:
-    """Run the real agent with STATIONS stations until the block ends."""
+def agent(folder: Path, stations: int = STATIONS, certificates: Path | None = None) -> Iterator[Relay]:
+    """Run the real agent; `folder` is empty. With `certificates`, TLS on both sides."""
     supervision = listening()
-    with supervision, agent_process(folder, STATIONS, _port(supervision)) as running:
+    with supervision, agent_process(folder, stations, _port(supervision), certificates) as running:
         yield Relay(running.pid, running.port, supervision)
 
 
 @contextmanager
-def agent_process(folder: Path, stations: int, supervision_port: int) -> Iterator[AgentProcess]:
+def agent_process(
+    folder: Path, stations: int, supervision_port: int, certificates: Path | None = None
+) -> Iterator[AgentProcess]:
     """Run the real agent, on a bundle that the real compiler made, until the block ends; `folder` is empty.
 
     Its stations are CP-0000 and so on, all of one supervision, and are not pinged.
     """
     port = free_port()
-    entries = ", ".join(f"CP-{number:04}: {{pingInterval: 0}}" for number in range(stations))
-    sites = folder / "sites"
-    sites.mkdir()
-    site = _SITE.format(supervision=supervision_port, listener=port, stations=entries)
-    (sites / "benchmark.yaml").write_text(site)
-    bin_folder = Path(sys.executable).parent
-    compiler = str(bin_folder / "pointsman")
-    subprocess.run([compiler, "compile", sites, "--out", folder, "--sequence", "1"], check=True, timeout=UP_WITHIN_S)
-    command = [str(bin_folder / "pointsman-agent"), "run", "--bundle", str(folder / "benchmark.bundle")]
+    _compile(folder, stations, port, supervision_port, certificates)
+    command = [str(_BIN / "pointsman-agent"), "run", "--bundle", str(folder / "benchmark.bundle")]
     command += ["--site", "benchmark", "--allow-unsigned", "--state", str(folder / "state")]
     command += ["--admin", "127.0.0.1:0", "--log-level", "error"]
     with _running(command, port) as pid:
@@ -122,16 +83,80 @@ def agent_process(folder: Path, stations: int, supervision_port: int) -> Iterato
 
 @contextmanager
 def yardstick() -> Iterator[Relay]:
-    """Run the least relay until the block ends."""
+    """Run the least relay that trio-websocket allows."""
     port, supervision = free_port(), listening()
     module = "benchmarks.yardsticks.bare_trio_websocket"
     with supervision, _running([sys.executable, "-m", module, str(port), str(_port(supervision))], port) as pid:
         yield Relay(pid, port, supervision)
 
 
+@contextmanager
+def node_ws(certificates: Path | None = None) -> Iterator[Relay]:
+    """Run the least relay that node's ws allows."""
+    port, supervision = free_port(), listening()
+    command = [shutil.which("node") or "node", str(NODE / "relay.js"), str(port), str(_port(supervision))]
+    if certificates is not None:
+        command.append(str(certificates))
+    with supervision, _running(command, port) as pid:
+        yield Relay(pid, port, supervision)
+
+
+def why_no_node() -> str | None:
+    """Return why node's ws cannot run here, None when it can."""
+    if shutil.which("node") is None:
+        return "node is not installed"
+    return None if (NODE / "node_modules" / "ws").is_dir() else f"run `npm ci` in {NODE.relative_to(ROOT)}"
+
+
+@contextmanager
+def nginx_tunnel(folder: Path, certificates: Path | None = None) -> Iterator[Relay]:
+    """Run nginx as a websocket proxy; `folder` is empty and ours for the time."""
+    port, supervision = free_port(), listening()
+    path = folder / "nginx.conf"
+    path.write_text(nginx.configuration(folder, port, _port(supervision), certificates))
+    command = [nginx.find() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
+    with supervision, _running(command, port) as pid:
+        yield Relay(pid, port, supervision)
+
+
+def why_no_nginx() -> str | None:
+    """Return why nginx cannot run here, None when it can."""
+    return "nginx is not installed" if nginx.find() is None else None
+
+
 def listening() -> socket.socket:
     """Return a listening socket for a supervision, on a free port of loopback."""
-    return socket.create_server(("127.0.0.1", 0), backlog=1024)
+    return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+
+
+_BIN: Final = Path(sys.executable).parent
+
+
+def _compile(folder: Path, stations: int, port: int, supervision_port: int, certificates: Path | None) -> None:
+    """Write the site and its secrets, and compile it."""
+    is_tls = certificates is not None
+    sites, secrets = folder / "sites", folder / "state" / "secrets"
+    sites.mkdir()
+    if certificates is not None:
+        shutil.copytree(
+            certificates,
+            sites / "certificates",
+            ignore=shutil.ignore_patterns("*-key.pem", "relay.pem", "supervision.pem"),
+        )
+        secrets.mkdir(parents=True, mode=0o700)
+        (secrets / "relay-key").write_bytes((certificates / "relay-key.pem").read_bytes())
+        (secrets / "station").write_bytes(PASSWORD)
+    site = _SITE.format(
+        scheme="wss" if is_tls else "ws",
+        supervision=supervision_port,
+        trust=_TRUST if is_tls else "",
+        listener=port,
+        profile=_PROFILE if is_tls else "",
+        stations=", ".join(f"CP-{number:04}: {_STATION_TLS if is_tls else _STATION}" for number in range(stations)),
+    )
+    (sites / "benchmark.yaml").write_text(site)
+    command = [str(_BIN / "pointsman"), "compile", str(sites), "--out", str(folder), "--sequence", "1"]
+    subprocess.run(command, check=True, timeout=UP_WITHIN_S)
 
 
 def _port(sock: socket.socket) -> int:
@@ -143,7 +168,9 @@ def _port(sock: socket.socket) -> int:
 def _running(command: list[str], port: int) -> Iterator[int]:
     """Run `command` until the block ends; yields its process id once something listens on `port`."""
     # What a relay says when its peers leave at the end of a round is of no interest; where it fails, a round fails.
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT) as process:
+    with on_core(cores()[0]):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    with process:
         try:
             _wait_open(process, port)
             yield process.pid
