@@ -21,10 +21,12 @@ from benchmarks.relaying import AgentProcess, agent_process
 
 GOAL: Final = 2.0
 """A disturbed 99th percentile may be so many times the quiet one."""
+BUSY_MS: Final = 10.0
+"""Where the quiet 99th percentile is above, the machine does other things, and nothing can be said of the agent."""
 STATIONS: Final = 100
 INTERVAL_S: Final = 0.1
-ROUNDS: Final = 3
-WINDOW_S: Final = 1.5
+ROUNDS: Final = 6
+WINDOW_S: Final = 0.8
 BEGUN_S: Final = 0.3  # until a misbehaving station is at it
 UP_WITHIN_S: Final = 20.0
 _ONE_CORE: Final = "One core only: what the misbehaving station uses for itself counts too."
@@ -44,9 +46,13 @@ class Disturbance:
         return median(disturbed.p99_ms / quiet.p99_ms for quiet, disturbed in self.rounds)
 
     @property
-    def is_met(self) -> bool:
-        """Whether the goal is met and nobody lost a connection."""
-        return self.ratio <= GOAL and not any(disturbed.lost for _, disturbed in self.rounds)
+    def verdict(self) -> str:
+        """`met` when the goal is and nobody lost a connection, else `MISSED`; `busy` where nothing can be said."""
+        if any(disturbed.lost for _, disturbed in self.rounds):
+            return "MISSED"
+        if median(quiet.p99_ms for quiet, _ in self.rounds) > BUSY_MS:
+            return "busy"
+        return "met" if self.ratio <= GOAL else "MISSED"
 
 
 def measure(folder: Path) -> list[Disturbance]:
@@ -68,12 +74,9 @@ def report(found: list[Disturbance]) -> str:
         *(f"* {fact}" for fact in describe()),
         "",
         f"{STATIONS} stations, a request each {INTERVAL_S:g} s, while one more misbehaves. Round trips in ms, medians "
-        f"of {ROUNDS} rounds; goal: p99 at most {GOAL:g} times that in quiet, nobody thrown out.",
-        *(
-            []
-            if _cores()[0] is not None
-            else ["", "One core only: what the misbehaving station uses itself counts too."]
-        ),
+        f"of {ROUNDS} rounds; goal: p99 at most {GOAL:g} times that in quiet, nobody thrown "
+        f"out. `busy`: in quiet p99 was over {BUSY_MS:g} ms already, for the machine had other work.",
+        *([] if _cores()[0] is not None else ["", _ONE_CORE]),
         "",
         "| one station | p50 quiet | p50 | p99 quiet | p99 | ratio | thrown out | verdict |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -87,7 +90,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pointsman-isolation-") as folder:
         found = measure(Path(folder))
     print(report(found), end="")
-    return 0 if all(each.is_met for each in found) else 1
+    return int(any(each.verdict == "MISSED" for each in found))
 
 
 def _disturbance(kind: str, agent: AgentProcess, others: Stations, core: int | None) -> Disturbance:
@@ -145,7 +148,7 @@ def _row(each: Disturbance) -> str:
         f"{median(seen.p99_ms for seen in disturbed):.2f}",
         f"{each.ratio:.2f}",
         str(sum(seen.lost for seen in disturbed)),
-        "met" if each.is_met else "MISSED",
+        each.verdict,
     )
     return f"| {' | '.join(cells)} |"
 
