@@ -36,6 +36,15 @@ def connection_test_text(report: Row, *, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def doctor_text(found: Row, *, colour: bool = False) -> str:
+    """Return the doctor's findings, as of `doctor --json`."""
+    checks = found["checks"]
+    count = {verdict: sum(1 for check in checks if check["verdict"] == verdict) for verdict in _WORDS}
+    lines = check_lines(checks, colour=colour)
+    lines.append(f"{count['ok']} ok, {count['warn']} to look at, {count['fail']} failed")
+    return "\n".join(lines) + "\n"
+
+
 def check_lines(rows: Iterable[Row], *, colour: bool = False) -> list[str]:
     """Return one block a check, in the order given, the names in a column."""
     listed = list(rows)

@@ -7,6 +7,7 @@ shell completion stay quick.
 import click
 
 from pointsman_agent.cli.connectiontest import test
+from pointsman_agent.cli.doctor import doctor
 from pointsman_agent.cli.lookingin import security_events, tail
 from pointsman_agent.cli.reload import reload
 from pointsman_agent.cli.run import run
@@ -19,5 +20,5 @@ def main() -> None:
     """Route every charging station of a site to its operator, or serve it."""
 
 
-for _command in (run, status, stations, reload, test, tail, security_events):
+for _command in (run, status, stations, reload, test, tail, security_events, doctor):
     main.add_command(_command)

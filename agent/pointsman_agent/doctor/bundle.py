@@ -1,0 +1,80 @@
+"""The bundle and the secrets that it names, judged as the agent would judge them."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pointsman_schema.bundle import Bundle
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
+
+from pointsman_agent.doctor.checks import Check
+from pointsman_agent.ports import SecretMissing, StoredState
+from pointsman_agent.preparation import prepare, secret_names
+from pointsman_agent.secrets import SecretFolder
+from pointsman_agent.settings import Settings
+from pointsman_agent.verification import BundleRefused, Expectation, verify
+
+_REMEDIES: Final = {
+    "unsigned": "sign it (`pointsman sign`), or run with --allow-unsigned",
+    "untrusted": "compile it with a key whose public half is given with --trust",
+    "unknown-format": "update the agent, or compile for an older one",
+    "wrong-site": "give this controller its own bundle; check --site",
+    "old-sequence": "compile again: going back is a new, higher sequence with old content",
+    "sequence-conflict": "compile again with a higher sequence",
+    "too-large": "move badges into lists that come as secrets",
+    "secret-missing": "lay the secret down, as a file of that name in the secrets folder",
+    "badge-list": "mend that line of the list",
+    "tls-material": "check that certificate chain and key belong together, and that the key has no passphrase",
+}
+_COMPILE: Final = "compile the bundle again and copy it whole"
+
+
+def check_bundle(settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
+    """Return the bundle where the agent would take it, and what is to be said of it."""
+    try:
+        with settings.bundle.open("rb") as file:
+            envelope = file.read(LARGEST_ENVELOPE_BYTES + 1)
+    except OSError as error:
+        return None, Check("bundle", "fail", f"{settings.bundle}: {error.strerror}", "copy the site's bundle there")
+    site = settings.site or stored.site
+    if site is None:
+        return None, Check("bundle", "fail", "which site this is, is not known yet", "give --site ID")
+    if stored.site is not None and stored.site != site:
+        seen = f"--site {site}, but the state folder belongs to {stored.site!r}"
+        return None, Check("bundle", "fail", seen, "check --site, or use another state folder")
+    try:
+        bundle = verify(envelope, Expectation(site, settings.trusted, stored.highest_sequence, stored.highest_digest))
+    except BundleRefused as error:
+        return None, refusal("bundle", error)
+    return bundle, Check("bundle", "ok", f"for {bundle.site}, sequence {bundle.sequence}, {bundle.config_digest[:19]}")
+
+
+def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
+    """Yield each secret that is missing or open to others, then whether all the agent makes of them succeeds."""
+    secrets = SecretFolder(folder)
+    names = sorted(secret_names(bundle.config))
+    missing = 0
+    for name in names:
+        try:
+            secrets.read(name)
+        except SecretMissing as error:
+            missing += 1
+            yield Check("secret", "fail", str(error), _REMEDIES["secret-missing"])
+            continue
+        mode = stat.S_IMODE((folder / name).stat().st_mode)
+        if mode & 0o007:
+            yield Check("secret", "warn", f"{folder / name} is open to everybody (mode {mode:o})", "chmod 600 it")
+    if missing:
+        return
+    try:
+        prepare(bundle, secrets)
+    except BundleRefused as error:
+        yield refusal("secrets", error)
+        return
+    yield Check("secrets", "ok", f"{len(names)} needed, all there" if names else "none needed")
+
+
+def refusal(name: str, error: BundleRefused) -> Check:
+    """Return the check for what the agent would refuse."""
+    return Check(name, "fail", f"{error.code}: {error}", _REMEDIES.get(error.code, _COMPILE))

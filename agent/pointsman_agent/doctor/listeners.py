@@ -1,0 +1,140 @@
+"""Listeners: ports that can be had, certificates that are good and stay so for a while."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from pointsman_schema.bundle import Config, Listener
+
+from pointsman_agent.doctor.checks import Check
+from pointsman_agent.ocpp.answers import rfc3339
+
+WARN_BEFORE: Final = timedelta(days=30)  # rule 53
+
+
+def check_ports(config: Config, held: frozenset[tuple[str | None, int]]) -> Iterator[Check]:
+    """Yield whether each listener's port can be had; `held` are those that a running agent has already."""
+    for name, listener in sorted(config.listeners.items()):
+        yield _port(f"listener {name}", listener, is_held=(listener.address, listener.port) in held)
+
+
+def check_certificates(config: Config, now: datetime) -> Iterator[Check]:
+    """Yield what is to be said of the certificates in a bundle: the controller's own, and the roots it trusts."""
+    for name, listener in sorted(config.listeners.items()):
+        if listener.certificate is not None:
+            yield _chain(f"certificate {name}", listener.certificate.chain, now)
+        for root in listener.station_trust:
+            yield from _expiring(f"station root {name}", root, now)
+    for name, supervision in sorted(config.supervisions.items()):
+        if supervision.client_certificate is not None:
+            yield _chain(f"client certificate {name}", supervision.client_certificate.chain, now)
+        for root in supervision.trust or ():
+            yield from _expiring(f"root {name}", root, now)
+
+
+def _port(name: str, listener: Listener, *, is_held: bool) -> Check:
+    where = f"{listener.address or 'all addresses'}, port {listener.port}"
+    if is_held:
+        return Check(name, "ok", f"{where}: the running agent has it")
+    try:
+        _bind(listener)
+    except socket.gaierror as error:
+        return Check(name, "fail", f"{where}: {error.strerror}", "check `address` of the listener")
+    except OSError as error:
+        return Check(name, "fail", f"{where}: {error.strerror}", _port_remedy(error.errno, listener.port))
+    return Check(name, "ok", f"{where}: free")
+
+
+def _bind(listener: Listener) -> None:
+    """Take the port and give it back. Raises OSError."""
+    found = socket.getaddrinfo(listener.address, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, kind, protocol, _, address in sorted(found, key=lambda each: each[0]):
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT and listener.address is None:
+                continue  # a controller without IPv6 listens on the rest
+            raise
+        with sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(address)
+
+
+def _port_remedy(number: int | None, port: int) -> str:
+    match number:
+        case errno.EADDRINUSE:
+            return f"another program has it (ss -ltnp 'sport = :{port}'): stop that, or choose another port"
+        case errno.EADDRNOTAVAIL:
+            return "the controller does not have that address: check `address` of the listener"
+        case errno.EACCES:
+            return "ports below 1024 need CAP_NET_BIND_SERVICE; or choose a higher one"
+    return "check the listener"
+
+
+def _chain(name: str, pem: str, now: datetime) -> Check:
+    certificates = _certificates(pem)
+    if not certificates:
+        return _unreadable(name)
+    for certificate, issuer in pairwise(certificates):
+        if not _is_issued_by(certificate, issuer):
+            seen = f"{_subject(certificate)} is not signed by the next one in the chain, {_subject(issuer)}"
+            return Check(name, "fail", seen, "order the chain: the certificate first, then each issuer")
+    first_to_end = min(certificates, key=lambda each: each.not_valid_after_utc)
+    verdict = _validity(name, first_to_end, now)
+    return verdict or Check(name, "ok", f"{_subject(certificates[0])}, until {_day(first_to_end)}")
+
+
+def _expiring(name: str, pem: str, now: datetime) -> Iterator[Check]:
+    certificates = _certificates(pem)
+    if not certificates:
+        yield _unreadable(name)
+    for certificate in certificates:
+        verdict = _validity(name, certificate, now)
+        if verdict is not None:
+            yield verdict
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return []
+
+
+def _unreadable(name: str) -> Check:
+    return Check(name, "fail", "no certificate that can be read", "put a PEM certificate into the site, compile again")
+
+
+def _validity(name: str, certificate: x509.Certificate, now: datetime) -> Check | None:
+    """Return what is wrong with the times of a certificate; None when nothing is."""
+    if now > certificate.not_valid_after_utc:
+        return Check(name, "fail", f"{_subject(certificate)} expired {_day(certificate)}", "renew it")
+    if now < certificate.not_valid_before_utc:
+        seen = f"{_subject(certificate)} is not valid before {rfc3339(certificate.not_valid_before_utc)}"
+        return Check(name, "fail", seen, "check the controller's clock")
+    if now + WARN_BEFORE > certificate.not_valid_after_utc:
+        return Check(name, "warn", f"{_subject(certificate)} expires {_day(certificate)}", "renew it within 30 days")
+    return None
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or "a certificate without subject"
+
+
+def _day(certificate: x509.Certificate) -> str:
+    return rfc3339(certificate.not_valid_after_utc).partition("T")[0]
+
+
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
