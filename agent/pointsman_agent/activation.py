@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.bundle import Bundle
 
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.listener import Listeners, PreparedListeners
+from pointsman_agent.listener import ListenerFault, Listeners, PreparedListeners
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import BundleStore, Clock, Failure, Secrets, StoredState
 from pointsman_agent.preparation import prepare
@@ -80,7 +80,11 @@ class Activation:
         return await self._activate(envelope, is_new=True)
 
     async def fail(self, code: str, message: str) -> None:
-        """Note that a source could not give a bundle at all."""
+        """Note that a source could not give a bundle at all. One that is missing is only worth a log line while another
+        is in force: deployments remove a file before they lay down the next."""
+        if code == "missing" and self._holder.current is not None:
+            log.warning("no bundle file", why=message)
+            return
         await self._refused(BundleRefused(code, message))
 
     async def _activate(self, envelope: bytes, *, is_new: bool) -> bool:
@@ -128,8 +132,8 @@ class Activation:
     async def _prepare_listeners(self, bundle: Bundle) -> PreparedListeners:
         try:
             return await self._listeners.prepare(bundle.config.listeners)
-        except OSError as error:
-            raise BundleRefused("listener", f"a listener cannot be opened: {error}", bundle=bundle) from error
+        except ListenerFault as error:
+            raise BundleRefused("listener", str(error), bundle=bundle) from error
 
     async def _keep(self, name: str, bundle: Bundle, *, is_new: bool) -> None:
         """Make it the bundle to start from: saved before the switch, or a restart would go back in time."""

@@ -11,9 +11,10 @@ import msgspec
 
 ANSWER_WITHIN_S: Final = 5.0
 SIGN_OF_LIFE_WITHIN_S: Final = 20.0  # the agent gives one every 5 s while nothing passes
+STATION_WITHIN_S: Final = 100.0  # its turn, and its answer
 TEST_WITHIN_S: Final = 200.0  # three times the longest `connectTimeout`, and a place to become free
 # 401 and 421 say that this is not the agent of that state folder; these, that what was asked cannot be.
-_REFUSALS: Final = frozenset({400, 404, 409, 413, 503})
+_REFUSALS: Final = frozenset({400, 404, 409, 413, 503, 504})
 
 
 class AgentUnreachable(Exception):
@@ -40,7 +41,10 @@ def find_access(state: Path, url: str | None) -> Access:
     try:
         access = msgspec.json.decode(path.read_bytes(), type=Access)
     except FileNotFoundError:
-        raise AgentUnreachable(f"no agent runs on {state}: {path} is not there") from None
+        why = f"no agent runs on {state}: {path} is not there"
+        if url is not None:
+            why += "; it holds the token that --admin needs too, so give --state as well"
+        raise AgentUnreachable(why) from None
     except (OSError, msgspec.DecodeError) as error:
         raise AgentUnreachable(f"{path}: {error}") from error
     return access if url is None else Access(url.rstrip("/"), access.token)
@@ -63,6 +67,23 @@ def ask_test(access: Access, supervision: str, station: str | None) -> dict[str,
     parameters = {} if station is None else {"station": station}
     report: dict[str, Any] = _request("POST", access, path, parameters, within_s=TEST_WITHIN_S).json()
     return report
+
+
+def ask_station(access: Access, what: str, station: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a station answered to `what` (call, start, stop, reset, unlock); raises AgentUnreachable, or
+    AgentRefused when it could not be asked or did not answer."""
+    path = f"/api/{what}/{quote(station, safe='')}"
+    answer: dict[str, Any] = _request("POST", access, path, body=body, within_s=STATION_WITHIN_S).json()
+    return answer
+
+
+def get_transactions(access: Access, since: str | None) -> list[dict[str, Any]]:
+    """Return the transactions of local groups from `since` on (RFC 3339), oldest first; raises AgentUnreachable or
+    AgentRefused."""
+    parameters = {} if since is None else {"since": since}
+    answer = _request("GET", access, "/api/transactions", parameters, within_s=STATION_WITHIN_S)
+    rows: list[dict[str, Any]] = answer.json()
+    return rows
 
 
 def get_security_events(access: Access, since: str | None) -> list[dict[str, Any]]:
@@ -98,13 +119,14 @@ def _request(
     path: str,
     parameters: Mapping[str, str] | None = None,
     *,
+    body: Mapping[str, Any] | None = None,
     within_s: float = ANSWER_WITHIN_S,
 ) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {access.token}"}
     try:
         # trust_env: a proxy of the environment has no business between us and a loopback address
         with httpx2.Client(timeout=within_s, trust_env=False) as client:
-            answer = client.request(method, access.url + path, headers=headers, params=parameters)
+            answer = client.request(method, access.url + path, headers=headers, params=parameters, json=body)
             if answer.status_code in _REFUSALS:
                 raise AgentRefused(_words_of(answer))
             answer.raise_for_status()

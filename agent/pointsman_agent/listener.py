@@ -1,5 +1,6 @@
 """Accepts stations: listening sockets that change with the bundle, and a bound on handshakes in flight."""
 
+import errno
 from collections.abc import Mapping
 from functools import partial
 from typing import Final
@@ -19,6 +20,10 @@ SocketKey = tuple[str | None, int]
 log = structlog.get_logger()
 
 
+class ListenerFault(Exception):
+    """A listener of the bundle cannot be opened; the message names it, its place and the remedy."""
+
+
 class Listeners:
     """The listening sockets. Those that a new bundle also names stay open; stations never notice."""
 
@@ -29,14 +34,14 @@ class Listeners:
         self._handshakes = 0
 
     async def prepare(self, wanted: Mapping[str, Listener]) -> "PreparedListeners":
-        """Bind what is not open yet, accept nothing on it; raises OSError, with all that it bound closed again."""
+        """Bind what is not open yet, accept nothing on it; raises ListenerFault, with what it bound closed again."""
         new: dict[SocketKey, list[trio.SocketListener]] = {}
         try:
-            for listener in wanted.values():
+            for name, listener in wanted.items():
                 key = (listener.address, listener.port)
                 if key not in self._open and key not in new:
-                    new[key] = await trio.open_tcp_listeners(listener.port, host=listener.address, backlog=BACKLOG)
-        except OSError:
+                    new[key] = await _bound(name, listener)
+        except ListenerFault:
             await _close_all(new)
             raise
         return PreparedListeners({(each.address, each.port): name for name, each in wanted.items()}, new)
@@ -109,6 +114,22 @@ class PreparedListeners:
     async def abandon(self) -> None:
         """Close what was bound."""
         await _close_all(self.sockets)
+
+
+async def _bound(name: str, listener: Listener) -> list[trio.SocketListener]:
+    try:
+        return await trio.open_tcp_listeners(listener.port, host=listener.address, backlog=BACKLOG)
+    except OSError as error:
+        place = f"listener {name}, {listener.address or 'all addresses'} port {listener.port}"
+        remedy = _REMEDIES.get(error.errno or 0, "")
+        raise ListenerFault(f"{place}: {error.strerror or error}{remedy}") from error
+
+
+_REMEDIES: Final = {
+    errno.EADDRINUSE: "; end the program that has the port, or give the listener another one",
+    errno.EADDRNOTAVAIL: "; give the listener an address of this controller, or none for all",
+    errno.EACCES: "; use a port from 1024 on, or grant CAP_NET_BIND_SERVICE",
+}
 
 
 async def _close_all(sockets: Mapping[SocketKey, list[trio.SocketListener]]) -> None:

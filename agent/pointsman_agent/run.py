@@ -15,7 +15,7 @@ import os
 import secrets as random_secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.redactionkey import open_redactor
+from pointsman_agent.remotecontrol import RemoteControl, TransactionReport
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
@@ -51,6 +52,7 @@ from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
 from pointsman_agent.web.app import Routes, admin_app
+from pointsman_agent.web.control import control_routes, transactions_route
 from pointsman_agent.web.diagnosis import connection_test_route, security_events_route, tail_route
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 
@@ -83,6 +85,20 @@ async def run(
     `task_status` is told when the last good bundle is in force again and the admin interface answers.
     Raises StartError or SettingsError when it cannot start.
     """
+    signals = Signals()
+    failure: StartError | SettingsError | None = None
+    async with trio.open_nursery() as outermost:
+        await outermost.start(signals.listen)
+        try:
+            await _run(settings, clock, signals, task_status)
+        except (StartError, SettingsError) as error:  # raised outside, where no nursery makes a group of it
+            failure = error
+        outermost.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status: trio.TaskStatus[None]) -> None:
     with _owned_state(settings.state):
         store = Slots(settings.state)
         stored = _load(store)
@@ -91,9 +107,10 @@ async def run(
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
-                    await _Agent(settings, clock, site, store, stored, journal, admin).run(task_status)
+                    await _Agent(settings, clock, site, store, stored, journal, admin, signals).run(task_status)
             except JournalFault as error:
-                raise StartError(str(error)) from error
+                remedy = "a journal that cannot be read may be moved away: a new one is made"
+                raise StartError(f"{error}; {remedy}") from error
 
 
 @dataclass(slots=True)
@@ -107,6 +124,7 @@ class _Agent:
     stored: StoredState
     journal: SqliteJournal
     admin: socket.socket
+    signals: "Signals"
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
@@ -124,10 +142,12 @@ class _Agent:
             connection_test_route(tests.run),
             tail_route(Watching(holder, tail, redactor).watch),
             security_events_route(SecurityLog(self.journal.security_events_since, redactor).rows),
+            *control_routes(RemoteControl(holder, house.local, self.journal)),
+            transactions_route(TransactionReport(holder, self.journal.transactions_since).rows),
         ]
-        stop = trio.Event()
+        stop = self.signals.stop
         async with trio.open_nursery() as root:
-            await root.start(_handle_signals, stop, source)
+            self.signals.on_hangup = source.reload
             root.start_soon(reactor.run)
             listeners = Listeners(house, root)
             activation = self._activation(house, listeners, root)
@@ -193,14 +213,22 @@ async def _say_farewell(listeners: Listeners, sessions: Sessions) -> None:
         await sessions.all_ended()
 
 
-async def _handle_signals(stop: trio.Event, source: FileSource, *, task_status: trio.TaskStatus[None]) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        task_status.started()
-        async for number in signals:
-            if number == signal.SIGHUP:
-                source.reload()
-            else:
-                stop.set()
+class Signals:
+    """What service managers and people tell the process."""
+
+    def __init__(self) -> None:
+        self.stop = trio.Event()
+        self.on_hangup: Callable[[], None] = lambda: None
+
+    async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Take signals until cancelled, which is last of all: a second SIGTERM must not cut the farewell short."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    self.on_hangup()
+                else:
+                    self.stop.set()
 
 
 @contextmanager

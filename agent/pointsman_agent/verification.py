@@ -45,6 +45,7 @@ CODES: Final = (
     "tls-material",
     "listener",
     "storage",
+    "missing",
     "unreadable",
 )
 """Every code that a refusal may have, in the order of the checks."""

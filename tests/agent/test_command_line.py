@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -48,7 +49,7 @@ async def ran(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @asynccontextmanager
-async def process(agent: RunningAgent) -> AsyncIterator[trio.Process]:
+async def process(agent: RunningAgent, *, until: bytes = b"bundle in force") -> AsyncIterator[trio.Process]:
     """Run the agent until the block ends; yields once its log says that the bundle is in force."""
     async with trio.open_nursery() as nursery:
         command = partial(trio.run_process, [*COMMAND, "run", *flags(agent)], stderr=subprocess.PIPE, check=False)
@@ -56,7 +57,7 @@ async def process(agent: RunningAgent) -> AsyncIterator[trio.Process]:
         assert started.stderr is not None
         seen = b""
         with trio.fail_after(STARTED_WITHIN_S):
-            while b"bundle in force" not in seen or b"agent runs" not in seen:
+            while until not in seen or b"agent runs" not in seen:
                 chunk = await started.stderr.receive_some()
                 assert chunk, seen.decode()
                 seen += chunk
@@ -88,6 +89,43 @@ async def test_r54_sigterm_closes_stations_with_1001_and_ends_with_exit_0(agent:
 
         assert (closed.code, code) == (1001, 0)
         assert not (agent.state / "admin.json").exists()
+
+
+async def test_r54_a_second_sigterm_does_not_cut_the_farewell_short(agent: RunningAgent) -> None:
+    async with process(agent) as running, connect_station(agent.url("LOC-01")) as station:
+        running.send_signal(signal.SIGTERM)
+        closed = await station.wait_closed()
+        running.send_signal(signal.SIGTERM)
+        with trio.fail_after(10):
+            code = await running.wait()
+
+        assert (closed.code, code) == (1001, 0)
+        assert not (agent.state / "admin.json").exists()
+
+
+async def test_a_bundle_file_that_is_not_there_is_told(agent: RunningAgent) -> None:
+    async with process(agent):
+        assert (await agent.status())["bundle"]["lastFailed"] is None
+    agent.state = agent.bundle.parent / "another-state"
+    agent.bundle.unlink()
+    async with process(agent, until=b"bundle refused"):
+        failed = (await agent.status())["bundle"]["lastFailed"]
+
+        assert failed["code"] == "missing"
+        assert str(agent.bundle) in failed["message"]
+
+
+async def test_a_port_in_use_is_told_with_the_listener_and_a_remedy(agent: RunningAgent) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", agent.port))
+        taken.listen()
+        async with process(agent, until=b"bundle refused"):
+            failed = (await agent.status())["bundle"]["lastFailed"]
+
+    assert failed["code"] == "listener"
+    assert f"listener lan, 127.0.0.1 port {agent.port}" in failed["message"]
+    assert "end the program that has the port" in failed["message"]
 
 
 async def test_a_second_agent_on_a_state_folder_is_refused(agent: RunningAgent) -> None:

@@ -18,13 +18,19 @@ class Reader:
     def __init__(self, source: FileSource) -> None:
         self.source = source
         self.told: list[bytes | tuple[str, str]] = []
+        self.missing = 0
         self._news = trio.Event()
 
     async def offer(self, content: bytes) -> None:
         self._note(content)
 
     async def fail(self, code: str, message: str) -> None:
-        self._note((code, message))
+        if code == "missing":
+            self.missing += 1
+            self._news.set()
+            self._news = trio.Event()
+        else:
+            self._note((code, message))
 
     async def wait(self, count: int) -> list[bytes | tuple[str, str]]:
         """Return all that was told once it is `count`."""
@@ -32,6 +38,12 @@ class Reader:
             while len(self.told) < count:
                 await self._news.wait()
         return self.told
+
+    async def wait_missing(self, count: int) -> None:
+        """Wait until the file was missed so often."""
+        with trio.fail_after(SEEN_WITHIN_S):
+            while self.missing < count:
+                await self._news.wait()
 
     def _note(self, item: bytes | tuple[str, str]) -> None:
         self.told.append(item)
@@ -173,3 +185,17 @@ async def test_a_file_that_went_and_came_back_is_read_again(tmp_path: Path) -> N
     assert await look(source) == []
     (tmp_path / "away").rename(path)
     assert await look(source) == [b"one"]
+
+
+async def test_a_file_that_is_missing_is_told_of_once_each_time_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "b"
+    async with followed(path, poll_every_s=0.01) as reader:
+        await reader.wait_missing(1)
+        replace_file(path, b"one")
+        await reader.wait(1)
+        path.unlink()
+        await reader.wait_missing(2)
+        replace_file(path, b"two")
+
+        assert await reader.wait(2) == [b"one", b"two"]
+        assert reader.missing == 2

@@ -87,6 +87,7 @@ def _raise_descriptor_limit() -> None:
 
 def _run_agent(settings: "Settings", log_level: str) -> None:
     import gc
+    import signal
 
     import trio
 
@@ -98,6 +99,9 @@ def _run_agent(settings: "Settings", log_level: str) -> None:
     gc.set_threshold(50_000, 20, 100)
     _raise_descriptor_limit()
     writer = logs.set_up(log_level)
+    # The agent takes its signals itself; this is for those that come once it has ended, and have nothing left to end.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
     try:
         trio.run(run_agent, settings, SystemClock())
     except StartError as error:

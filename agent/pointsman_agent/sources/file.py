@@ -31,13 +31,18 @@ class FileSource:
     async def follow(
         self, offer: Callable[[bytes], Awaitable[object]], fail: Callable[[str, str], Awaitable[None]]
     ) -> None:
-        """Call `offer` with the content whenever the file is another one, `fail` when it cannot be read. Never ends."""
+        """Call `offer` with the content whenever the file is another one, `fail` when it is missing or unreadable.
+
+        Never ends.
+        """
         while True:
             self._asked = trio.Event()  # before the look, so that who asks during it is heard
             try:
                 content = await trio.to_thread.run_sync(self._changed)
+            except FileNotFoundError:
+                await self._tell("missing", f"{self._path}: there is no such file; it is taken when it comes", fail)
             except OSError as error:
-                await self._tell(f"{self._path}: {error.strerror or error}", fail)
+                await self._tell("unreadable", f"{self._path}: {error.strerror or error}", fail)
             else:
                 if content is not None:
                     self._told = None
@@ -45,20 +50,16 @@ class FileSource:
             with trio.move_on_after(self._poll_every_s):
                 await self._asked.wait()
 
-    async def _tell(self, fault: str, fail: Callable[[str, str], Awaitable[None]]) -> None:
+    async def _tell(self, code: str, fault: str, fail: Callable[[str, str], Awaitable[None]]) -> None:
         """A fault is told once, not at each poll; after it the file is offered again, which lifts what was told."""
         self._seen = None
         if fault != self._told:
             self._told = fault
-            await fail("unreadable", fault)
+            await fail(code, fault)
 
     def _changed(self) -> bytes | None:
         """Return the content of a file not seen yet."""
-        try:
-            fingerprint = _fingerprint(os.stat(self._path))
-        except FileNotFoundError:
-            self._seen = self._told = None
-            return None
+        fingerprint = _fingerprint(os.stat(self._path))
         if fingerprint == self._seen:
             return None
         self._seen = fingerprint
