@@ -105,8 +105,11 @@ class Status:
         return self._supervisions.setdefault(name, SupervisionStatus())
 
     def error(self, error: str, message: str) -> LastError:
-        """Return an error that happened at this moment."""
-        return LastError(error, message, self._clock.now())
+        """Return an error that happened at this moment.
+
+        A station's words may hold half a surrogate pair (JSON can escape one), which no UTF-8 of ours could show.
+        """
+        return LastError(error, message.encode(errors="replace").decode(), self._clock.now())
 
     def stamp(self) -> datetime:
         """Return this moment, for a record."""
@@ -114,9 +117,10 @@ class Status:
 
     def settle(self, record: StationStatus) -> None:
         """Take over what a relay that keeps its own figures knows."""
-        traffic, now = record.traffic, trio.current_time()
+        traffic = record.traffic
         if traffic is None:
             return
+        now = trio.current_time()
         if traffic.last_received is not None:
             record.last_received = self._clock.now() - timedelta(seconds=now - traffic.last_received)
         if traffic.last_sent is not None:
@@ -198,6 +202,7 @@ class Status:
                     "reachable": record.is_reachable,
                     "stationsUp": record.stations_up,
                     "clockOffsetSeconds": record.clock_offset_s,
+                    "slowestRoundTripSeconds": round(record.slowest_round_trip_s, 3) or None,
                     "certificateExpires": _time(record.certificate_expires),
                     "keyDiffers": any(
                         self.station(identity).key_differs
