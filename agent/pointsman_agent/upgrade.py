@@ -10,6 +10,7 @@ protocol error of wsproto or h11) is told to its owner and never reaches the nur
 """
 
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ from pointsman_agent.streams import OwnedStream
 LARGEST_HEAD_BYTES: Final = 16 * 1024
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d")  # RFC 9110 section 15.2
+_SWITCHING: Final = re.compile(rb"HTTP/1\.[01] 101\b")
+_STATUS_KNOWN_BYTES: Final = len(b"HTTP/1.1 101")
 _BROKEN: Final = (ConnectionClosed, ProtocolError, h11.ProtocolError)
 
 
@@ -55,7 +59,7 @@ class Opened:
 class _Tap(trio.abc.Stream):
     """What trio-websocket reads: the head, up to its blank line, and then nothing until it is cancelled.
 
-    An interim response (1xx but 101) has a blank line of its own and is not the end; of a refusal all is given, since
+    Interim responses (1xx but 101) are left out, for wsproto takes them for a refusal; of a refusal all is given, since
     its body tells the library that it is over.
     """
 
@@ -63,40 +67,48 @@ class _Tap(trio.abc.Stream):
         self._stream = stream
         self._is_client = is_client
         self._head = b""
+        self._read_bytes = 0
         self._is_open = True
+        self._is_refused = False
         self.rest = b""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         if not self._is_open:
             await trio.sleep_forever()
-        data = await self._stream.receive_some()
-        if not data or self._head is _PASSED:
-            return data
         given = len(self._head)
-        self._head += data
-        end = self._end_of_head()
-        if end is None:
-            if len(self._head) > LARGEST_HEAD_BYTES:
-                raise h11.RemoteProtocolError(f"a head of more than {LARGEST_HEAD_BYTES} bytes")
-            return data
-        if end == _ALL:
-            self._head = _PASSED
-            return data
+        while True:
+            data = await self._stream.receive_some()
+            if not data or self._is_refused:
+                return data
+            self._head += data
+            self._read_bytes += len(data)
+            if not (self._is_client and self._is_interim()):
+                return self._head_from(given)
+            self._check_size()
+
+    def _is_interim(self) -> bool:
+        """Leave out interim responses; whether there may be more of one to come."""
+        while _INTERIM.match(self._head) and _END_OF_HEAD in self._head:
+            self._head = self._head.partition(_END_OF_HEAD)[2]
+        return len(self._head) < _STATUS_KNOWN_BYTES or _INTERIM.match(self._head) is not None
+
+    def _head_from(self, given: int) -> bytes:
+        """Return what the library has not got yet: no byte behind the head, unless it is a refusal's."""
+        end = self._head.find(_END_OF_HEAD)
+        if end < 0:
+            self._check_size()
+            return self._head[given:]
+        if self._is_client and not _SWITCHING.match(self._head):
+            self._is_refused = True
+            return self._head[given:]
+        end += len(_END_OF_HEAD)
         self._is_open = False
         self.rest = self._head[end:]
         return self._head[given:end]
 
-    def _end_of_head(self) -> int | None:
-        """Where the head ends; `_ALL` when it is a refusal; None while it is not whole."""
-        start = 0
-        while (blank := self._head.find(_END_OF_HEAD, start)) >= 0:
-            status = self._head[start:blank].split(b" ", 2)[1:2]
-            if not self._is_client or status == [b"101"]:
-                return blank + len(_END_OF_HEAD)
-            if not status or not status[0].startswith(b"1"):
-                return _ALL
-            start = blank + len(_END_OF_HEAD)
-        return None
+    def _check_size(self) -> None:
+        if self._read_bytes > LARGEST_HEAD_BYTES:
+            raise h11.RemoteProtocolError(f"a head of more than {LARGEST_HEAD_BYTES} bytes")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
@@ -106,10 +118,6 @@ class _Tap(trio.abc.Stream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-
-_ALL: Final = -1
-_PASSED: Final = b"passed"
 
 
 class _Guard:
