@@ -20,15 +20,24 @@ WITHIN_S: Final = 10.0
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
+RawTransport = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
 
 class RawPeer:
     """One end of a TCP connection that speaks WebSocket frames by hand. `is_client`: its frames carry a mask, zero."""
 
-    def __init__(self, stream: trio.SocketStream, *, is_client: bool) -> None:
+    def __init__(self, stream: RawTransport, *, is_client: bool) -> None:
         self.stream = stream
         self.head = b""
+        self.read_at_most: int | None = None  # bytes at once, for a peer that reads slowly
         self._is_client = is_client
         self._unread = b""
+
+    @property
+    def tcp(self) -> trio.socket.SocketType:
+        """The TCP socket, under TLS where there is any."""
+        transport = self.stream
+        return transport.transport_stream.socket if isinstance(transport, trio.SSLStream) else transport.socket
 
     async def read_head(self) -> bytes:
         """Return the HTTP head that the other side sends; raises trio.TooSlowError."""
@@ -44,10 +53,14 @@ class RawPeer:
 
     async def answer_handshake(self, protocol: str | None = "ocpp1.6", *, extra: bytes = b"") -> None:
         """Read an opening request and answer 101; `extra` are whole header lines."""
-        head = await self.read_head()
-        accept = base64.b64encode(hashlib.sha1(header(head, b"sec-websocket-key") + _GUID).digest())
+        await self.read_head()
+        await self.send(self.switching_protocols(protocol, extra=extra))
+
+    def switching_protocols(self, protocol: str | None = "ocpp1.6", *, extra: bytes = b"") -> bytes:
+        """Return the 101 to the opening request that was read last."""
+        accept = base64.b64encode(hashlib.sha1(header(self.head, b"sec-websocket-key") + _GUID).digest())
         chosen = b"" if protocol is None else b"Sec-WebSocket-Protocol: %s\r\n" % protocol.encode()
-        await self.send(
+        return (
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %s\r\n%s%s\r\n" % (accept, chosen, extra)
         )
@@ -77,7 +90,7 @@ class RawPeer:
         with trio.fail_after(within_s):
             while (whole := self._whole_frame()) is None:
                 try:
-                    data = await self.stream.receive_some()
+                    data = await self.stream.receive_some(self.read_at_most)
                 except trio.BrokenResourceError:
                     return None
                 if not data:
@@ -95,6 +108,16 @@ class RawPeer:
                 if frame[0] == first:
                     return frame[1]
 
+    async def receive_message(self) -> bytes:
+        """Return the next text message, its fragments joined, other frames left out; raises as `receive_frame`."""
+        parts = []
+        while frame := await self.receive_frame():
+            if frame[0] & 0x0F < CLOSE & 0x0F:
+                parts.append(frame[1])
+                if frame[0] & 0x80:
+                    return b"".join(parts)
+        raise EOFError("the connection ended before a message")
+
     async def wait_end(self, within_s: float = WITHIN_S) -> None:
         """Wait until the other side ends the TCP connection, whatever it sends before."""
         with trio.fail_after(within_s):
@@ -103,7 +126,7 @@ class RawPeer:
 
     async def reset(self) -> None:
         """End the connection with RST, as a peer does that crashed."""
-        self.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await trio.aclose_forcefully(self.stream)
 
     def _whole_frame(self) -> tuple[int, bytes] | None:
