@@ -1,6 +1,6 @@
 """The status as people read it, within 80 columns. Pure: an object of the API goes in, text comes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ def status_text(status: Row, *, colour: bool = False) -> str:
     failed = bundle["lastFailed"]
     if failed is not None:
         lines.append(_titled("refused", f"{failed['at']}  {failed['code']}: {failed['message']}"))
+    if status["journal"]["fault"] is not None:
+        lines.append(_titled("journal", f"does not store: {status['journal']['fault']}"))
     lines.append(f"stations  {status['stationsConnected']} of {status['stationsTotal']} connected")
     text = "\n".join(lines) + "\n"
     if status["supervisions"]:
@@ -52,13 +54,57 @@ def stations_text(stations: Sequence[Row], *, colour: bool = False) -> str:
     return render(table, colour=colour)
 
 
+def station_text(row: Row, *, colour: bool = False) -> str:
+    """Return all that is known of one station (rule 50)."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for title, value in _facts(row):
+        table.add_row(title, printable(value))
+    return render(table, colour=colour)
+
+
+def _facts(row: Row) -> Iterator[tuple[str, str]]:
+    yield "station", row["station"]
+    yield "group", row["group"] or "-"
+    yield "operator", row["operator"]
+    yield "link", f"{'up' if row['connected'] else 'down'} since {row['since'] or 'the agent began'}"
+    yield "protocol", row["protocol"] or "-"
+    if row["uplink"] is not None:
+        yield "uplink", f"up, {row['uplink']['protocol']}" if row["uplink"]["connected"] else "down"
+    yield "last received", row["lastReceived"] or "-"
+    yield "last sent", row["lastSent"] or "-"
+    yield "queue", f"{row['queue']} waiting"
+    if row["openTransactions"] is not None:
+        yield "transactions", f"{row['openTransactions']} open"
+    strategy = row["strategy"]
+    if strategy is not None:
+        yield "strategy", f"online {strategy['online']}, offline {strategy['offline']}: {strategy['state']}"
+        yield from (("", why) for why in [*strategy["why"], *strategy["notes"]])
+    error = row["lastError"]
+    yield "last error", "-" if error is None else f"{error['at']}  {error['class']}: {error['message']}"
+    yield "dropped", _counts(row["dropped"])
+    yield "noticed", _counts(row["noticed"])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{why} {count}" for why, count in sorted(counts.items())) or "-"
+
+
 def _supervisions(rows: Sequence[Row]) -> Table:
     words = {True: "yes", False: "no", None: "not tried"}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("supervision", "reachable", "stations up", "last error"):
-        table.add_column(name, overflow="fold", no_wrap=name == "reachable")
+    for name in ("supervision", "reachable", "up", "clock", "certificate", "last error"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("supervision", "last error"))
     for row in rows:
-        table.add_row(row["name"], words[row["reachable"]], str(row["stationsUp"]), _error(row["lastError"]))
+        table.add_row(
+            row["name"],
+            words[row["reachable"]],
+            str(row["stationsUp"]),
+            "-" if row["clockOffsetSeconds"] is None else f"{row['clockOffsetSeconds']:+.0f} s",
+            (row["certificateExpires"] or "-").partition("T")[0],
+            _error(row["lastError"]),
+        )
     return table
 
 

@@ -266,6 +266,28 @@ async def test_tail_exits_4_without_an_agent_and_when_the_agent_ends(tmp_path: P
     assert "no agent runs" in gone.stderr
 
 
+async def test_r50_stations_shows_all_of_one_station_with_what_was_dropped_and_noticed(tmp_path: Path) -> None:
+    async with (
+        open_supervision() as supervision,
+        running_agent(tmp_path, unique(supervision.url)) as agent,
+        connect_station(agent.url("CP-1")) as station,
+    ):
+        await station.send_text("junk")
+        await station.call("FirmwareStatusNotification", {"status": "DownloadFailed"})
+        state = ["--state", str(agent.state)]
+        text = await agent_command("stations", "CP-1", *state)
+        as_json = await agent_command("stations", "CP-1", "--json", *state)
+        unknown = await agent_command("stations", "CP-9", *state)
+
+    assert (text.returncode, unknown.returncode) == (0, 1)
+    assert "dropped        envelope 1" in text.stdout
+    assert "noticed        download-failed 1" in text.stdout
+    row = json.loads(as_json.stdout)
+    assert row["lastReceived"] is not None
+    assert row["lastSent"] is not None
+    assert "'CP-9'" in unknown.stderr
+
+
 async def test_security_events_are_listed_from_a_moment_on(tmp_path: Path) -> None:
     async with (
         open_supervision() as supervision,

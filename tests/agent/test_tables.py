@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pointsman_agent.tables import WIDTH, stations_text, status_text
+from pointsman_agent.tables import WIDTH, station_text, stations_text, status_text
 from rich.cells import cell_len
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -23,6 +23,7 @@ def a_status(**changes: Any) -> dict[str, Any]:
         "state": "running",
         "bundle": {"desired": a_bundle(), "active": a_bundle(), "lastFailed": None},
         "supervisions": [],
+        "journal": {"fault": None},
         "stations": [],
         "stationsTotal": 3,
         "stationsConnected": 2,
@@ -31,7 +32,15 @@ def a_status(**changes: Any) -> dict[str, Any]:
 
 
 def a_supervision(**changes: Any) -> dict[str, Any]:
-    return {"name": "acme", "reachable": True, "stationsUp": 2, "lastError": None} | changes
+    supervision = {
+        "name": "acme",
+        "reachable": True,
+        "stationsUp": 2,
+        "clockOffsetSeconds": None,
+        "certificateExpires": None,
+        "lastError": None,
+    }
+    return supervision | changes
 
 
 def a_station(**changes: Any) -> dict[str, Any]:
@@ -41,9 +50,16 @@ def a_station(**changes: Any) -> dict[str, Any]:
         "operator": "local",
         "connected": True,
         "protocol": "ocpp1.6",
+        "uplink": None,
+        "strategy": None,
+        "since": AT,
         "queue": 0,
         "openTransactions": 1,
+        "lastReceived": AT,
+        "lastSent": None,
         "lastError": None,
+        "dropped": {},
+        "noticed": {},
     }
     return station | changes
 
@@ -54,7 +70,12 @@ def an_error(message: str, error: str = "tcp") -> dict[str, str]:
 
 def test_the_status_in_a_few_lines() -> None:
     text = status_text(
-        a_status(supervisions=[a_supervision(), a_supervision(name="volt", reachable=None, stationsUp=0)])
+        a_status(
+            supervisions=[
+                a_supervision(clockOffsetSeconds=31.2, certificateExpires="2027-01-31T00:00:00Z"),
+                a_supervision(name="volt", reachable=None, stationsUp=0),
+            ]
+        )
     )
 
     assert text == (
@@ -63,9 +84,9 @@ def test_the_status_in_a_few_lines() -> None:
         f"bundle    1795512000  sha256:0123456789ab  since {AT}\n"
         "stations  2 of 3 connected\n"
         "\n"
-        "supervision  reachable  stations up  last error\n"
-        "acme         yes        2            -\n"
-        "volt         not tried  0            -\n"
+        "supervision  reachable  up  clock  certificate  last error\n"
+        "acme         yes        2   +31 s  2027-01-31   -\n"
+        "volt         not tried  0   -      -            -\n"
     )
 
 
@@ -92,6 +113,48 @@ def test_the_stations_as_a_table() -> None:
         "LYO-01   staff  local     up    1.6       0      1     -\n"
         "LYO-02   -      acme      down  -         3      -     tcp: connection refused\n"
     )
+
+
+def test_a_journal_that_does_not_store_is_told() -> None:
+    assert "journal   does not store: disk is full" in status_text(a_status(journal={"fault": "disk is full"}))
+
+
+def test_r50_all_that_is_known_of_a_local_station() -> None:
+    strategy = {
+        "online": "known",
+        "offline": "any",
+        "state": "refused",
+        "why": ["LocalAuthListEnabled: Rejected"],
+        "notes": [],
+    }
+    row = a_station(strategy=strategy, dropped={"envelope": 2, "unanswered": 1}, lastError=an_error("silent", "ping"))
+
+    assert station_text(row) == (
+        "station        LYO-01\n"
+        "group          staff\n"
+        "operator       local\n"
+        f"link           up since {AT}\n"
+        "protocol       ocpp1.6\n"
+        f"last received  {AT}\n"
+        "last sent      -\n"
+        "queue          0 waiting\n"
+        "transactions   1 open\n"
+        "strategy       online known, offline any: refused\n"
+        "               LocalAuthListEnabled: Rejected\n"
+        f"last error     {AT}  ping: silent\n"
+        "dropped        envelope 2, unanswered 1\n"
+        "noticed        -\n"
+    )
+
+
+def test_r50_all_that_is_known_of_a_relayed_station() -> None:
+    up = a_station(operator="acme", uplink={"connected": True, "protocol": "ocpp2.0.1"}, openTransactions=None)
+    down = a_station(connected=False, uplink={"connected": False, "protocol": None}, since=None)
+
+    assert "uplink         up, ocpp2.0.1\n" in station_text(up)
+    assert "transactions" not in station_text(up)
+    assert "link           down since the agent began\n" in station_text(down)
+    assert "uplink         down\n" in station_text(down)
 
 
 @pytest.mark.parametrize("message", ["[/red]", "[2,1]", "[bold]x[/bold]", ":warning: [link=x]", "\\[", "[", "[]"])
@@ -135,5 +198,7 @@ def test_no_line_is_wider_than_80_columns(station: str, group: str, message: str
     text = status_text(status) + stations_text(
         [a_station(station=station, group=group, operator=group, lastError=error)]
     )
+
+    text += station_text(a_station(station=station, group=group, operator=group, lastError=error))
 
     assert max(cell_len(line) for line in text.splitlines()) <= WIDTH

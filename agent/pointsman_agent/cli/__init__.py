@@ -10,8 +10,10 @@ from pointsman_agent.cli.connectiontest import test
 from pointsman_agent.cli.doctor import doctor
 from pointsman_agent.cli.lookingin import security_events, tail
 from pointsman_agent.cli.reload import reload
+from pointsman_agent.cli.remote import call, reset, start, stop, unlock
 from pointsman_agent.cli.run import run
 from pointsman_agent.cli.status import stations, status
+from pointsman_agent.cli.transactions import transactions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
@@ -20,5 +22,10 @@ def main() -> None:
     """Route every charging station of a site to its operator, or serve it."""
 
 
-for _command in (run, status, stations, reload, test, tail, security_events, doctor):
+_COMMANDS = (
+    *(run, status, stations, reload, test, tail, security_events, doctor),
+    *(call, start, stop, reset, unlock, transactions),
+)
+
+for _command in _COMMANDS:
     main.add_command(_command)

@@ -2,21 +2,16 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import click
 
 from pointsman_agent.cli.options import admin_url_option, json_option, state_option
 from pointsman_agent.cli.outcome import asking_agent, show
-
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
+from pointsman_agent.cli.since import moment, since_option
 
 
 @click.command(epilog="Ctrl-C ends it.\n\nExample: pointsman-agent tail LYO-03")
@@ -40,9 +35,7 @@ def tail(station: str | None, state: Path, url: str | None, as_json: bool) -> No
 
 
 @click.command(name="security-events", epilog="Example: pointsman-agent security-events --since 24h")
-@click.option(
-    "--since", metavar="TIME", help="RFC 3339, as in 2026-11-22T12:00:00Z, or how long ago: 30m, 24h, 7d. Default: all."
-)
+@since_option
 @state_option
 @admin_url_option
 @json_option
@@ -52,17 +45,8 @@ def security_events(since: str | None, state: Path, url: str | None, as_json: bo
     from pointsman_agent.messagetables import security_events_text
 
     with asking_agent():
-        rows = get_security_events(find_access(state, url), None if since is None else _moment(since))
+        rows = get_security_events(find_access(state, url), moment(since))
     show(rows, as_json, lambda: security_events_text(rows, colour=sys.stdout.isatty()))
-
-
-def _moment(text: str) -> str:
-    """What `--since` means; a time as it is, for the agent to judge."""
-    ago = _AGO.match(text)
-    if ago is None:
-        return text
-    moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

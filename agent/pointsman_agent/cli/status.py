@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pointsman_agent.cli.options import admin_url_option, json_option, state_option
-from pointsman_agent.cli.outcome import EXIT_NO, asking_agent, show
+from pointsman_agent.cli.outcome import EXIT_NO, asking_agent, fail, show
 
 
 @click.command(epilog="Example: pointsman-agent status --state /var/lib/pointsman --json")
@@ -23,16 +23,28 @@ def status(state: Path, url: str | None, as_json: bool) -> None:
     sys.exit(0 if found["state"] == "running" else EXIT_NO)
 
 
-@click.command(epilog="Example: pointsman-agent stations --state /var/lib/pointsman")
+@click.command(epilog="Example: pointsman-agent stations LYO-03")
+@click.argument("station", required=False)
 @state_option
 @admin_url_option
 @json_option
-def stations(state: Path, url: str | None, as_json: bool) -> None:
-    """List the stations: operator, link, protocol, last error."""
-    from pointsman_agent.tables import stations_text
+def stations(station: str | None, state: Path, url: str | None, as_json: bool) -> None:
+    """List the stations: operator, link, protocol, last error.
 
-    found = _get_status(state, url)["stations"]
-    show(found, as_json, lambda: stations_text(found, colour=sys.stdout.isatty()))
+    With STATION, all that is known of that one: last messages, what was dropped
+    and why, how far its offline strategy is in force.
+    """
+    from pointsman_agent.tables import station_text, stations_text
+
+    rows = _get_status(state, url)["stations"]
+    colour = sys.stdout.isatty()
+    if station is None:
+        show(rows, as_json, lambda: stations_text(rows, colour=colour))
+        return
+    found = next((row for row in rows if row["station"] == station), None)
+    if found is None:
+        fail(f"no station {station!r} in the bundle in force", EXIT_NO)
+    show(found, as_json, lambda: station_text(found, colour=colour))
 
 
 def _get_status(state: Path, url: str | None) -> dict[str, Any]:

@@ -1,0 +1,36 @@
+"""`pointsman-agent transactions`: what was charged at stations of local groups."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from pointsman_agent.cli.options import admin_url_option, state_option
+from pointsman_agent.cli.outcome import asking_agent
+from pointsman_agent.cli.since import moment, since_option
+
+
+@click.command(
+    epilog="Times are the site's. --csv is safe to open in a spreadsheet.\n\n"
+    "Example: pointsman-agent transactions --since 30d --csv > november.csv"
+)
+@since_option
+@click.option("--json", "form", flag_value="json", help="The object of the API instead of a table.")
+@click.option("--csv", "form", flag_value="csv", help="CSV, RFC 4180.")
+@state_option
+@admin_url_option
+def transactions(since: str | None, form: str | None, state: Path, url: str | None) -> None:
+    """List the transactions of local groups, oldest first."""
+    from pointsman_agent.client import find_access, get_transactions
+    from pointsman_agent.transactiontables import transactions_csv, transactions_text
+
+    with asking_agent():
+        rows = get_transactions(find_access(state, url), moment(since))
+    match form:
+        case "json":
+            click.echo(json.dumps(rows, indent=2))
+        case "csv":
+            click.echo(transactions_csv(rows), nl=False)
+        case _:
+            click.echo(transactions_text(rows, colour=sys.stdout.isatty()), nl=False)
