@@ -15,78 +15,25 @@ from pointsman_agent.entries import (
     TransactionStart,
     TransactionStop,
 )
-from pointsman_agent.ocpp.answers import Asked, Reply, answer, badge_of, rfc3339, security_event_of, transaction_of
+from pointsman_agent.ocpp.answers import (
+    Asked,
+    Reply,
+    answer,
+    badge_of,
+    is_own_token,
+    own_token,
+    rfc3339,
+    security_event_of,
+    transaction_of,
+)
 from pointsman_agent.ocpp.frame import LocalFrameError, call_result, parse, payload_of
 from pointsman_simulator.schemas import PROTOCOLS, faults_of_call, faults_of_result
 from support.fakes import NOON
+from support.stationactions import FROM_STATIONS
 
 ACCEPTED = Decision(Verdict.ACCEPTED)
 
-# Who sends what: OCPP 1.6 section 4 and the security white paper; OCPP 2.0.1 and 2.1 part 2. The schemas do not say.
-FROM_STATIONS_16 = [
-    "Authorize",
-    "BootNotification",
-    "DataTransfer",
-    "DiagnosticsStatusNotification",
-    "FirmwareStatusNotification",
-    "Heartbeat",
-    "LogStatusNotification",
-    "MeterValues",
-    "SecurityEventNotification",
-    "SignCertificate",
-    "SignedFirmwareStatusNotification",
-    "StartTransaction",
-    "StatusNotification",
-    "StopTransaction",
-]
-FROM_STATIONS_201 = [
-    "Authorize",
-    "BootNotification",
-    "ClearedChargingLimit",
-    "DataTransfer",
-    "FirmwareStatusNotification",
-    "Get15118EVCertificate",
-    "GetCertificateStatus",
-    "Heartbeat",
-    "LogStatusNotification",
-    "MeterValues",
-    "NotifyChargingLimit",
-    "NotifyCustomerInformation",
-    "NotifyDisplayMessages",
-    "NotifyEVChargingNeeds",
-    "NotifyEVChargingSchedule",
-    "NotifyEvent",
-    "NotifyMonitoringReport",
-    "NotifyReport",
-    "PublishFirmwareStatusNotification",
-    "ReportChargingProfiles",
-    "ReservationStatusUpdate",
-    "SecurityEventNotification",
-    "SignCertificate",
-    "StatusNotification",
-    "TransactionEvent",
-]
-FROM_STATIONS_21 = [
-    *FROM_STATIONS_201,
-    *[
-        "BatterySwap",
-        "ClosePeriodicEventStream",
-        "NotifyDERAlarm",
-        "NotifyDERStartStop",
-        "NotifyPriorityCharging",
-        "NotifySettlement",
-        "NotifyWebPaymentStarted",
-        "OpenPeriodicEventStream",
-        "PullDynamicScheduleUpdate",
-        "ReportDERControl",
-        "VatNumberValidation",
-    ],
-]
-ALL_ACTIONS = [
-    (protocol, action)
-    for protocol, actions in zip(PROTOCOLS, (FROM_STATIONS_16, FROM_STATIONS_201, FROM_STATIONS_21), strict=True)
-    for action in actions
-]
+ALL_ACTIONS = [(protocol, action) for protocol, actions in FROM_STATIONS.items() for action in actions]
 FROM_SUPERVISIONS = [
     "Reset",
     "GetLog",
@@ -264,6 +211,54 @@ def test_the_transaction_that_a_call_belongs_to(
     protocol: str, payload: dict[str, Any], transaction: str | None
 ) -> None:
     assert transaction_of(protocol, payload) == transaction
+
+
+def test_a_vip_goes_first_where_the_version_can_say_so() -> None:
+    accepted, blocked = Decision(Verdict.ACCEPTED, vip=True), Decision(Verdict.BLOCKED, vip=True)
+
+    assert asked("ocpp1.6", "Authorize", {}, accepted).payload == {"idTagInfo": {"status": "Accepted"}}
+    for action in ("Authorize", "TransactionEvent"):
+        assert asked("ocpp2.0.1", action, {}, accepted).payload == {
+            "idTokenInfo": {"status": "Accepted", "chargingPriority": 9}
+        }
+        assert asked("ocpp2.0.1", action, {}, blocked).payload == {"idTokenInfo": {"status": "Blocked"}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "verdict", "status"),
+    [
+        ({}, Verdict.ACCEPTED, None),
+        ({"iso15118CertificateHashData": []}, Verdict.ACCEPTED, "Accepted"),
+        ({"iso15118CertificateHashData": []}, Verdict.UNKNOWN, "NoCertificateAvailable"),
+        ({"certificate": "PEM"}, Verdict.ACCEPTED, "CertChainError"),
+        ({"certificate": "PEM"}, Verdict.UNKNOWN, "NoCertificateAvailable"),
+    ],
+)
+def test_r33_a_contract_certificate_gets_its_status(
+    payload: dict[str, Any], verdict: Verdict, status: str | None
+) -> None:
+    answered = whole_answer("ocpp2.1", "Authorize", payload, Decision(verdict))
+
+    assert answered.get("certificateStatus") == status
+    assert faults_of_result("ocpp2.1", "Authorize", answered) == []
+
+
+def test_r41_a_boot_that_is_not_served_yet_is_pending() -> None:
+    call = parse('[2,"1","BootNotification",{}]')
+
+    reply = answer("ocpp1.6", Asked("CP-1", call, {}, None, NOON, boots_after_s=30))
+
+    assert reply.payload == {"status": "Pending", "currentTime": AT, "interval": 30}
+
+
+def test_tokens_of_the_agents_own_fit_16_and_are_known_by_their_form() -> None:
+    token = own_token(bytes(range(8)))
+
+    assert token == "pm-0001020304050607"
+    assert len(token) <= 20
+    assert is_own_token(token)
+    assert is_own_token(token.upper())
+    assert not any(is_own_token(text) for text in ("", "04AB", token[:-1], token + "0", token + "\n", "pm-" + "g" * 16))
 
 
 # --- What must be durable first ----------------------------------------------------------------------------------

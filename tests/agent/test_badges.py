@@ -98,3 +98,32 @@ def test_vip_is_told_of_known_badges_and_authorizes_nothing() -> None:
     assert decision_on(a_badge("staff", vip=True)).vip
     assert decision_on(a_badge("staff", vip=True, authorized=False)) == Decision(Verdict.BLOCKED, vip=True)
     assert not decision_on(a_badge("visitors", vip=True), online="any").vip
+
+
+@pytest.mark.parametrize(
+    ("badge", "token_type", "expected"),
+    [
+        (None, "eMAID", Verdict.UNKNOWN),
+        (None, "NoAuthorization", Verdict.ACCEPTED),
+        (None, "ISO14443", Verdict.ACCEPTED),
+        (None, None, Verdict.ACCEPTED),
+        (UNAUTHORIZED, "eMAID", Verdict.ACCEPTED),
+        (OF_OTHERS, "eMAID", Verdict.UNKNOWN),
+    ],
+)
+def test_r33_where_any_badge_charges_a_contract_must_still_be_known(
+    badge: Badge | None, token_type: str | None, expected: Verdict
+) -> None:
+    group = a_local_group("any")
+    decision = decide(badge, group_name="staff", group=group, now=NOON, time_zone="Europe/Paris", token_type=token_type)
+
+    assert decision.verdict is expected
+
+
+def test_r33_a_token_of_our_own_is_accepted_whatever_the_strategy_says() -> None:
+    group = a_local_group("known", "refuse")
+    decision = decide(
+        None, group_name="staff", group=group, now=NOON, time_zone="UTC", is_charging=True, is_own_start=True
+    )
+
+    assert decision == Decision(Verdict.ACCEPTED)
