@@ -13,7 +13,6 @@ from pointsman_agent.ports import Wire, WireLost
 from pointsman_agent.replacements import Newcomer, Replacements
 from pointsman_agent.routing import Route
 from pointsman_agent.status import LastError, Status
-from pointsman_agent.wire import StreamWire
 
 REPLACED_WITHIN_S: Final = 4.0  # rule 7 gives the old uplink 2 s to close; its socket 2 s to drain
 _NORMAL: Final = 1000
@@ -42,7 +41,7 @@ class Session:
         self.connecting: tuple[str, ...] | None = None
         self.heir: Session | None = None
         self.predecessor: Session | None = None
-        self._inherited: StreamWire | Exception | None = None
+        self._inherited: Wire | Exception | None = None
         self._bequeathed = trio.Event()
 
     def end(self, code: int, reason: str, error: str) -> None:
@@ -51,12 +50,12 @@ class Session:
             self.ending = EndRequested(code, reason, error)
             self.end_asked.set()
 
-    def bequeath(self, uplink: StreamWire | Exception | None) -> None:
+    def bequeath(self, uplink: Wire | Exception | None) -> None:
         """Hand what came of the predecessor's uplink to this session; None: nothing, it has to make its own."""
         self._inherited = uplink
         self._bequeathed.set()
 
-    async def inherit(self) -> StreamWire | None:
+    async def inherit(self) -> Wire | None:
         """Wait for the predecessor's uplink, which its `connectTimeout` bounds; raises what that raised."""
         await self._bequeathed.wait()
         if isinstance(self._inherited, Exception):

@@ -302,7 +302,7 @@ class _Connection:
     ) -> StreamWire:
         if session.predecessor is not None:
             inherited = await session.inherit()
-            if inherited is not None:
+            if isinstance(inherited, StreamWire):
                 return inherited
         return await self._house.uplinks.connect(nursery, in_force, admitted.route, admitted.protocols)
 

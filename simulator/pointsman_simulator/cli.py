@@ -34,7 +34,7 @@ STATION_WIDTHS = (20, 9, 8, 6, 7, 0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="pointsman-simulator", prog_name="pointsman-sim")
+@click.version_option(package_name="pointsman-simulator", prog_name="pointsman-sim", message="%(prog)s %(version)s")
 def main() -> None:
     """Charging stations and operators' systems, simulated.
 

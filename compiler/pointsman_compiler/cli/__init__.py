@@ -4,6 +4,8 @@ One module a group of commands. Heavy modules are imported inside the commands t
 shell completion stay quick.
 """
 
+from typing import Any
+
 import click
 
 from pointsman_compiler.cli.bundles import show, verify
@@ -11,7 +13,7 @@ from pointsman_compiler.cli.check import check
 from pointsman_compiler.cli.compile import compile_
 from pointsman_compiler.cli.explain import explain
 from pointsman_compiler.cli.init import init
-from pointsman_compiler.cli.outcome import EXIT_CODES
+from pointsman_compiler.cli.outcome import EXIT_CODES, FileFailure
 from pointsman_compiler.cli.schemas import schema
 from pointsman_compiler.cli.signing import keygen, sign
 
@@ -24,7 +26,21 @@ def _print_version(context: click.Context, parameter: click.Parameter, wanted: b
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}, epilog=EXIT_CODES)
+class _Commands(click.Group):
+    """The commands; output that cannot be written is one message, whichever command wrote it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of a pipe has seen enough: click ends quietly
+        except OSError as error:
+            raise FileFailure(f"the output cannot be written: {error.strerror or error}") from error
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}, epilog=EXIT_CODES
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
 def main() -> None:
     """Check the files of charging sites, and compile each into a signed bundle.

@@ -1,7 +1,7 @@
 """`show` and `verify`: what is inside a bundle's file, and whether it may be trusted."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +10,13 @@ from pointsman_compiler.cli.outcome import Failure, file_failures, key_failures
 
 if TYPE_CHECKING:
     from pointsman_schema.bundle import Bundle
+
+_REMEDIES: Final = {
+    "no-envelope": "name a bundle, as `pointsman compile` writes it",
+    "too-large": "name a bundle, as `pointsman compile` writes it",
+    "unsigned": "sign it: `pointsman sign BUNDLE --key FILE`",
+}
+_ANOTHER_KEY: Final = "name the public key that belongs to its signer"
 
 
 @click.command(epilog="Example: pointsman show out/lyon-part-dieu.bundle")
@@ -44,9 +51,7 @@ def verify(bundle: Path, trust: tuple[str, ...], site: str | None) -> None:
     try:
         payload = open_verified(envelope, trusted)
     except EnvelopeError as error:
-        raise Failure(
-            f"{bundle}: {error} [{error.reason}]", "name the public key that belongs to its signer"
-        ) from error
+        raise Failure(f"{bundle}: {error} [{error.reason}]", _REMEDIES.get(error.reason, _ANOTHER_KEY)) from error
     found = _payload(payload, bundle)
     if site is not None and found.site != site:
         raise Failure(f"{bundle} is for the site {found.site}, not {site}", "take the bundle of that site")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pointsman_compiler.cli.outcome import FileFailure, source_failures
+from pointsman_compiler.cli.outcome import Failure, FileFailure, source_failures
 from pointsman_compiler.cli.progress import with_progress
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def open_tree(root: Path, sites: Sequence[str] = ()) -> OpenTree:
     tree = SourceTree(root)
     with source_failures():
         files, names = tree.site_files()
+    if not files and not names:  # a pipeline that looks at the wrong folder must not stay green
+        raise Failure(f"there is no site below {root}", "name the folder whose *.yaml files are sites")
     known = {site_id(file) for file in files}
     for site in sites:
         if site not in known:

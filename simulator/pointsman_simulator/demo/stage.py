@@ -91,7 +91,7 @@ async def open_stage(
         listener_port = _free_port()
         ports = {name: supervision.port for name, supervision in supervisions.items()}
         lay_over(root, chosen, ports=ports, listener_port=listener_port, root_pem=authority.cert_pem.bytes())
-        tell(f"compile {sites} ({len(find_sites(root))} sites), run the agent of {chosen.site} ({chosen.mode})")
+        tell(f"compile {len(find_sites(root))} sites of {sites.name}, run the agent of {chosen.site} ({chosen.mode})")
         bundle = await _compile(folder, chosen.site)
         values = secrets_needed(bundle.config, lambda: secrets.token_hex(16))  # both a text and hex of a legal length
         _write_secrets(folder / "secrets", values)
