@@ -195,6 +195,24 @@ async def test_trap_02_pongs_are_queued_behind_what_the_peer_does_not_read(tmp_p
 
 
 @PLAIN_AND_TLS
+async def test_trap_02_a_peer_that_resets_with_output_queued_for_it_is_no_error_of_ours(
+    tmp_path: Path, is_tls: bool
+) -> None:
+    async with (
+        raw_legs(tmp_path, "CP-1", is_tls=is_tls) as legs,
+        legs.joined(buffer=SMALL_BUFFER) as (station, uplink),
+    ):
+        bound_output_of(legs)
+        await uplink.send_frame(TEXT, a_text(1, 600 * KIB))
+        await uplink.send_frame(PING)
+        await uplink.receive(PONG)
+        await station.reset()
+
+        assert close_code(await uplink.receive(CLOSE)) == 1001
+        assert (await legs.agent.station("CP-1"))["lastError"]["class"] == "closed"
+
+
+@PLAIN_AND_TLS
 async def test_trap_04_short_connections_never_get_what_belongs_to_another(tmp_path: Path, is_tls: bool) -> None:
     identities = [f"CP-{number}" for number in range(16)]
     rounds = 6 if is_tls else 12

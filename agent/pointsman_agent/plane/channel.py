@@ -65,8 +65,9 @@ class Channel:
     """A member of the reactor."""
 
     __slots__ = (
-        "_budget", "_deadline", "_ear", "_has_peer_closed", "_incoming", "_out", "_out_bytes", "_pending", "_reactor",
-        "_read_wants_write", "_reader", "_sock", "_state", "_stuck_since", "_watched", "_writer", "last_heard",
+        "_budget", "_deadline", "_ear", "_has_peer_closed", "_incoming", "_is_deaf", "_out", "_out_bytes", "_pending",
+        "_reactor", "_read_wants_write", "_reader", "_send_wants_read", "_sock", "_state", "_stuck_since", "_watched",
+        "_writer", "last_heard",
     )  # fmt: skip
 
     def __init__(self, handed: HandedOver, reactor: Reactor, ear: Ear, budget: OutputBudget, now: float) -> None:
@@ -83,7 +84,9 @@ class Channel:
         self._state = _State.OPEN
         self._deadline = 0.0
         self._has_peer_closed = False
+        self._is_deaf = False  # the peer broke the protocol: no Close frame of it will be understood
         self._read_wants_write = False
+        self._send_wants_read = False
         self._watched = READABLE
         self._pending = handed.sock.pending if isinstance(handed.sock, ssl.SSLSocket) else _nothing_pending
         self.last_heard = now
@@ -124,7 +127,7 @@ class Channel:
 
     def ready(self, events: int, now: float) -> bool:
         """See `reactor.Member`."""
-        if events & WRITABLE and self._out:
+        if self._out and (events & WRITABLE or self._send_wants_read):
             self._flush(now)
         is_readable = events & ~WRITABLE or not events or self._incoming or self._read_wants_write
         return self._read(now) if is_readable and self._state is not _State.CLOSED else False
@@ -167,7 +170,9 @@ class Channel:
 
     def _receive(self, now: float) -> bytes:
         """Return what is there; `b""` when nothing is, or the stream has ended, which is dealt with here."""
-        self._read_wants_write = False
+        if self._read_wants_write:
+            self._read_wants_write = False
+            self._watch()
         try:
             data = self._sock.recv(RECEIVE_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -219,13 +224,18 @@ class Channel:
         if self._state is not _State.OPEN:
             self._drain(now)
             return
+        self._is_deaf = True
         self.close(item.code, item.reason, now)
         self._ear.ended(1006, item.reason, "size" if item.code == _TOO_BIG else "protocol", now)
 
     def _close_when_done(self, now: float) -> None:
         """Both Close frames have passed: nothing can be unread any more, so the socket may go at once."""
-        if self._has_peer_closed and not self._out and self._state is _State.CLOSING:
+        if self._out or self._state is not _State.CLOSING:
+            return
+        if self._has_peer_closed:
             self.abort()
+        elif self._is_deaf:
+            self._drain(now)
 
     def _drain(self, now: float) -> None:
         """Shut down writing and read on for a while: a close with unread input would destroy our last frame."""
@@ -260,7 +270,7 @@ class Channel:
         while self._out:
             head = self._out[0]
             sent = self._send(head)
-            if not sent:
+            if not sent or not self._out:  # no room, or nobody there: what was queued is forgotten then
                 break
             self._stuck_since = now
             self._out_bytes -= sent
@@ -275,9 +285,13 @@ class Channel:
             self._close_when_done(now)
 
     def _send(self, data: bytes) -> int:
+        self._send_wants_read = False
         try:
             return self._sock.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+        except ssl.SSLWantReadError:
+            self._send_wants_read = True
             return 0
         except (OSError, ValueError):
             # The receiving side tells how it ended, in this pass or the next.
@@ -286,7 +300,8 @@ class Channel:
             return len(data)
 
     def _watch(self) -> None:
-        wanted = READABLE | (WRITABLE if self._out or self._read_wants_write else 0)
+        is_full = self._out and not self._send_wants_read
+        wanted = READABLE | (WRITABLE if is_full or self._read_wants_write else 0)
         if wanted != self._watched and self._state is not _State.CLOSED:
             self._watched = wanted
             self._reactor.watch(self._sock, wanted)
