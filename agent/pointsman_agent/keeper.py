@@ -21,13 +21,17 @@ from pointsman_agent.ports import Clock, Journal, JournalFault
 from pointsman_agent.routing import Routing
 from pointsman_agent.status import StationStatus
 from pointsman_agent.strategy.dialects import dialect_of
-from pointsman_agent.strategy.keep import BEFORE_FACT, REFUSED_FACT, keep, leave
+from pointsman_agent.strategy.keep import BEFORE_FACT, FACTS, REFUSED_FACT, keep, leave
 from pointsman_agent.strategy.steps import Ask, Plan, Remember, Report, Result
 from pointsman_agent.strategy.wanted import Wanted, wanted_of
 
 LOOK_EVERY_S: Final = 30.0  # whether something else is wanted: a badge ran out, the zone changed, a bundle came
 AGAIN_AFTER_S: Final = 300.0  # after a plan that failed for a silent station or a full disk
 LEAVE_WITHIN_S: Final = 120.0
+MOST_ATTEMPTS: Final = 3  # to clear a station that does not answer
+ATTEMPTS_FACT: Final = "leaving"
+BOOT_FACT: Final = "boot"
+"""The last BootNotification: JSON of the protocol and the message as it came."""
 
 _NOTHING: Final = OwnAnswer({})
 
@@ -105,19 +109,36 @@ async def keep_in_force(desk: Desk, ready: trio.Event, wanted: Callable[[], Want
 async def leave_station(desk: Desk, ready: trio.Event) -> None:
     """Undo all that `keep_in_force` did, before another operator takes the station (rule 39).
 
-    Gives up after LEAVE_WITHIN_S; the station is tried again when it comes back.
+    A station that does not answer is tried again when it comes back, MOST_ATTEMPTS times: then it goes as it is, for it
+    would never get to its operator.
     """
-    with trio.move_on_after(LEAVE_WITHIN_S) as scope:
-        await ready.wait()
-        try:
+    why = f"it took more than {LEAVE_WITHIN_S:g} s"
+    try:
+        with trio.move_on_after(LEAVE_WITHIN_S):
+            await ready.wait()
             facts = await desk.journal.facts_of(desk.identity)
             report = await run_plan(leave(dialect_of(desk.protocol), facts), desk)
-        except (CallFailed, JournalFault) as error:
-            log.warning("station not cleared", station=desk.identity, why=str(error))
-        else:
+            await desk.journal.append(StationFact(desk.identity, ATTEMPTS_FACT, None))
             log.info("station cleared for its new operator", station=desk.identity, refused=report.refused)
-    if scope.cancelled_caught:
-        log.warning("station not cleared", station=desk.identity, why="it took too long")
+            return
+    except (CallFailed, JournalFault) as error:
+        why = str(error)
+    log.warning("station not cleared", station=desk.identity, why=why)
+    await _count_attempt(desk)
+
+
+async def _count_attempt(desk: Desk) -> None:
+    try:
+        facts = await desk.journal.facts_of(desk.identity)
+        attempts = int(facts.get(ATTEMPTS_FACT, "0")) + 1
+        if attempts < MOST_ATTEMPTS:
+            await desk.journal.append(StationFact(desk.identity, ATTEMPTS_FACT, str(attempts)))
+            return
+        log.error("station goes to its new operator as it is", station=desk.identity, attempts=attempts)
+        for name in (*FACTS, ATTEMPTS_FACT):
+            await desk.journal.append(StationFact(desk.identity, name, None))
+    except JournalFault as error:
+        log.error("attempt not counted", station=desk.identity, why=str(error))
 
 
 async def has_traces(journal: Journal, identity: str) -> bool:
@@ -128,8 +149,8 @@ async def has_traces(journal: Journal, identity: str) -> bool:
 async def note_boot(journal: Journal, identity: str, protocol: str, text: str) -> None:
     """Keep a station's last boot; what it refused it may take now, for its firmware may be another. Raises
     JournalFault."""
-    await journal.append(StationFact(identity, "boot", text))
-    await journal.append(StationFact(identity, "protocol", protocol))
+    boot = msgspec.json.encode({"protocol": protocol, "text": text}).decode()
+    await journal.append(StationFact(identity, BOOT_FACT, boot))
     await journal.append(StationFact(identity, REFUSED_FACT, None))
 
 

@@ -189,41 +189,44 @@ class LocalOperator:
 
     async def _answer(self, text: str) -> bool:
         """Answer one message; False when the link ended over it."""
+        call = self._call_in(text)
+        if call is None:
+            return True
         try:
-            reply = await self._reply_to(text)
+            reply = await self._reply_to(call)
         except JournalFault as error:
             # An answer would say "stored"; without one the station keeps the message and sends it again.
             log.error("journal does not store", station=self.identity, error=str(error))
             self._status.journal_fault = str(error)
             await self._close(INTERNAL_ERROR, "the journal cannot store", "closed")
             return False
-        if reply is None:
-            return True
         try:
             await self._wire.send(reply)
         except WireLost:
             return True  # how the connection ended comes with the next receive
         self._record.last_sent = self._status.stamp()
+        if call.action == "BootNotification":
+            await self._booted(call)
         return True
 
-    async def _reply_to(self, text: str) -> str | None:
+    def _call_in(self, text: str) -> Frame | None:
+        """The CALL that came; None for all else, which is handed to who asked, or dropped."""
         try:
             frame = parse(text)
         except FrameError:
             self._drop("envelope")
             return None
-        if frame.kind != MessageType.CALL:
-            if frame.kind not in _RESULTS or not self._calls.hear(frame):
-                self._drop("send" if frame.kind == MessageType.SEND else "unexpected-result")
-            return None
+        if frame.kind == MessageType.CALL:
+            return frame
+        if frame.kind not in _RESULTS or not self._calls.hear(frame):
+            self._drop("send" if frame.kind == MessageType.SEND else "unexpected-result")
+        return None
+
+    async def _reply_to(self, call: Frame) -> str:
         try:
-            payload = payload_of(frame)
-            reply = await self._result(frame, payload)
+            return await self._result(call, payload_of(call))
         except LocalFrameError as error:
             return call_error(error.call_id, error.code, str(error))
-        if frame.action == "BootNotification":
-            await self._booted(frame)
-        return reply
 
     def _drop(self, why: str) -> None:
         self._record.drops[why] += 1

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from pointsman_agent.entries import SecurityEvent, StationFact
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.keeper import AGAIN_AFTER_S, LOOK_EVERY_S
+from pointsman_agent.keeper import AGAIN_AFTER_S, LOOK_EVERY_S, MOST_ATTEMPTS, has_traces
 from pointsman_agent.local import LEAVE_SETTLE_S, SETTLE_S, LocalOperator, LocalStations
 from pointsman_agent.owncalls import ANSWER_WITHIN_S, CallFailed
 from pointsman_agent.ports import WireClosed
@@ -220,8 +220,7 @@ async def test_r37_a_boot_is_kept_and_what_was_refused_is_asked_again(autojump_c
     assert (refused["state"], refused["why"]) == ("refused", ["LocalAuthorizeOffline=true: Rejected"])
     assert site.report["state"] == "in force"
     facts = await site.journal.facts_of("LOC-01")
-    assert facts["boot"] == BOOT_16
-    assert facts["protocol"] == "ocpp1.6"
+    assert json.loads(facts["boot"]) == {"protocol": "ocpp1.6", "text": BOOT_16}
 
 
 async def test_r37_a_journal_that_cannot_store_keeps_the_station_as_it_was(
@@ -236,6 +235,39 @@ async def test_r37_a_journal_that_cannot_store_keeps_the_station_as_it_was(
     assert json.loads(station.sent[0])[2]["status"] == "Accepted"
     assert site.report["state"] == "pending"
     assert not {"ChangeConfiguration", "SendLocalList"} & set(station.actions())
+
+
+async def test_r39_a_station_that_never_answers_is_let_go_after_three_attempts(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    site = Site(quiet())
+    await site.journal.append(StationFact("LOC-01", BEFORE_FACT, "{}"))
+    traces = []
+    for _ in range(MOST_ATTEMPTS):
+        site.wire = AskedStation()
+        site.wire.is_silent = True
+        async with site.serving(is_leaving=True) as station:
+            await station.wait_closed()
+        traces.append(await has_traces(site.journal, "LOC-01"))
+
+    assert traces == [True, True, False]
+    assert await site.journal.facts_of("LOC-01") == {}
+
+
+@pytest.mark.parametrize(("protocol", "boot"), [("ocpp1.6", BOOT_16), ("ocpp2.0.1", BOOT_2X)])
+async def test_r37_nothing_is_asked_before_the_answer_to_the_boot_has_left(protocol: str, boot: str) -> None:
+    site = Site(protocol=protocol)
+    async with site.serving() as station:
+        station.mute = trio.Event()
+        station.arrive(boot)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        before = list(station.sent)
+        station.mute.set()
+        await trio.testing.wait_all_tasks_blocked(0.05)
+
+        assert before == []
+        assert json.loads(station.sent[0])[:2] == [3, "b"]
+        assert len(station.sent) > 1
 
 
 @pytest.mark.parametrize("boots", [True, False])

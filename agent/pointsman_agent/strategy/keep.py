@@ -25,6 +25,8 @@ OPERATOR_FACT: Final = "operator"
 REFUSED_FACT: Final = "refused"
 """Names and values that the station refused: not asked again until it boots. JSON."""
 OURS: Final = "local"
+FACTS: Final = (LIST_FACT, REFUSED_FACT, OPERATOR_FACT, BEFORE_FACT)
+"""All that is remembered of a station; the last one says that there is something to undo."""
 
 _DONE: Final = frozenset({"Accepted", "RebootRequired"})
 _LEFT_OVER: Final = "charging profiles, reservations and monitors of an earlier operator may be left"
@@ -46,7 +48,7 @@ def leave(dialect: Dialect, facts: Mapping[str, str]) -> Plan[Report]:
         before = _read_map(facts[BEFORE_FACT])
         words = yield from dialect.write(before)
         refused += [f"{name}: {word}" for name, word in words.items() if word not in _DONE]
-    for name in (LIST_FACT, REFUSED_FACT, OPERATOR_FACT, BEFORE_FACT):  # the last one is what a new attempt needs
+    for name in FACTS:
         yield Remember(name, None)
     return Report(refused=tuple(refused))
 
