@@ -1,5 +1,6 @@
 """Rules 50 and 52: people look in on a running agent, and see no badge and no key."""
 
+import contextlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from pointsman_agent.client import Access, AgentRefused, follow_tail, get_securi
 from pointsman_agent.messagetables import passed_text, security_events_text
 from pointsman_agent.tables import WIDTH
 from pointsman_agent.tail import MOST_WATCHERS
+from pointsman_agent.web.server import MOST_CONNECTIONS
 from pointsman_simulator.station import Station, connect_station, report_security_event, run_session
 from pointsman_simulator.supervision import open_supervision
 from rich.cells import cell_len
@@ -187,6 +189,40 @@ async def test_watchers_are_bounded_and_their_places_given_back(tmp_path: Path) 
                 async with asking(agent) as (_, status):
                     pass
         assert status == 200
+
+
+async def test_clients_of_the_status_that_never_read_hold_up_neither_stations_nor_other_clients(tmp_path: Path) -> None:
+    async with (
+        open_supervision() as supervision,
+        running_agent(tmp_path, unique(supervision.url)) as agent,
+        connect_station(agent.url("CP-1")) as station,
+        trio.open_nursery() as nursery,
+    ):
+        authority = agent.access.url.removeprefix("http://")
+        host, _, port = authority.rpartition(":")
+        asked = f"GET /api/status HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {agent.access.token}\r\n\r\n"
+        deaf = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_CONNECTIONS - 2)]
+        for stream in deaf:  # far more answers than sockets hold, so that the server has to wait for each of them
+            nursery.start_soon(send_all_that_is_taken, stream, asked.encode() * 10_000)
+        with trio.fail_after(WITHIN_S):
+            for _ in range(50):
+                assert (await station.call("Heartbeat", {})).error is None
+            assert (await agent.status())["stationsConnected"] == 1
+
+        for stream in deaf:
+            await trio.aclose_forcefully(stream)
+        with trio.fail_after(WITHIN_S):  # their places are given back
+            free = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_CONNECTIONS // 2)]
+            for stream in free:
+                await stream.send_all(asked.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").encode())
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+                await stream.aclose()
+
+
+async def send_all_that_is_taken(stream: trio.SocketStream, data: bytes) -> None:
+    """Send until the other side takes no more, or ends the connection."""
+    with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await stream.send_all(data)
 
 
 async def test_a_station_that_the_bundle_does_not_have_cannot_be_watched(tmp_path: Path) -> None:
