@@ -12,17 +12,27 @@ from pointsman_simulator.supervision import open_supervision
 from support.agents import RunningAgent, running_agent
 from support.cables import open_cable
 from support.sites import a_config, a_remote_group, a_station, a_supervision, a_unique_config, free_port
+from support.ways import Way, a_way
+
+
+@pytest.fixture(params=["plane", "streams", "tls"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
+    """Each rule of the relay holds whoever drives the link, plain and under TLS."""
+    return a_way(request.param, monkeypatch)
+
 
 ODD_CALL = ' [2, "a\\u0062c",\t"DataTransfer",{"vendorId":"é\\u00e9","n":1.10e+2,"n":1e400,  "x":[ ]}]'
 ODD_RESULT = '[3,"abc", {"status" : "Accepted","data":"\\ud83d\\ude00","n":0.10}]'
 
 
 @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
-async def test_r1_a_station_of_a_unique_site_charges_at_its_supervision(tmp_path: Path, protocol: str) -> None:
+async def test_r1_a_station_of_a_unique_site_charges_at_its_supervision(
+    tmp_path: Path, way: Way, protocol: str
+) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1"), protocols=[protocol]) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1", protocols=[protocol]) as station,
     ):
         result = await run_session(station)
 
@@ -34,11 +44,11 @@ async def test_r1_a_station_of_a_unique_site_charges_at_its_supervision(tmp_path
         assert (await agent.station("CP-1"))["uplink"] == {"connected": True, "protocol": protocol}
 
 
-async def test_r11_text_is_forwarded_byte_for_byte_in_both_directions(tmp_path: Path) -> None:
+async def test_r11_text_is_forwarded_byte_for_byte_in_both_directions(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision(fail="mute") as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision(fail="mute") as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         await station.send_text(ODD_CALL)
         arrived = await supervision.wait_for(lambda entry: True)
@@ -49,11 +59,11 @@ async def test_r11_text_is_forwarded_byte_for_byte_in_both_directions(tmp_path: 
         assert returned == ODD_RESULT
 
 
-async def test_calls_of_the_supervision_reach_the_station_and_its_answers_return(tmp_path: Path) -> None:
+async def test_calls_of_the_supervision_reach_the_station_and_its_answers_return(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         answer = await supervision.call("CP-1", "GetConfiguration", {"key": ["HeartbeatInterval"]})
 
@@ -62,8 +72,8 @@ async def test_calls_of_the_supervision_reach_the_station_and_its_answers_return
         assert answer.faults == ()
 
 
-async def test_r1_in_multiple_every_group_reaches_its_own_supervision(tmp_path: Path) -> None:
-    async with open_supervision() as acme, open_supervision() as volt:
+async def test_r1_in_multiple_every_group_reaches_its_own_supervision(tmp_path: Path, way: Way) -> None:
+    async with way.open_supervision() as acme, way.open_supervision() as volt:
         config = a_config(
             supervisions={"acme": a_supervision(acme.url), "volt": a_supervision(volt.url)},
             groups={"visitors": a_remote_group("acme"), "partners": a_remote_group("volt")},
@@ -71,9 +81,9 @@ async def test_r1_in_multiple_every_group_reaches_its_own_supervision(tmp_path: 
             badges={},
         )
         async with (
-            running_agent(tmp_path, config) as agent,
-            connect_station(agent.url("A-1")) as first,
-            connect_station(agent.url("V-1"), protocols=["ocpp2.0.1"]) as second,
+            way.running_agent(tmp_path, config) as agent,
+            way.connect_station(agent, "A-1") as first,
+            way.connect_station(agent, "V-1", protocols=["ocpp2.0.1"]) as second,
         ):
             assert (await run_session(first)).completed
             assert (await run_session(second)).completed
@@ -83,11 +93,11 @@ async def test_r1_in_multiple_every_group_reaches_its_own_supervision(tmp_path: 
             assert [row["stationsUp"] for row in (await agent.status())["supervisions"]] == [1, 1]
 
 
-async def test_r20_a_security_event_is_held_back_answered_and_kept(tmp_path: Path) -> None:
+async def test_r20_a_security_event_is_held_back_answered_and_kept(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url, forward_security_events=False)) as agent,
-        connect_station(agent.url("CP-1"), protocols=["ocpp2.0.1"]) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url, forward_security_events=False)) as agent,
+        way.connect_station(agent, "CP-1", protocols=["ocpp2.0.1"]) as station,
     ):
         outcome = await report_security_event(station)
         await station.call("Heartbeat", {})
@@ -96,11 +106,11 @@ async def test_r20_a_security_event_is_held_back_answered_and_kept(tmp_path: Pat
         assert supervision.received.actions == ["Heartbeat"]
 
 
-async def test_r20_a_security_event_is_forwarded_where_the_site_says_so(tmp_path: Path) -> None:
+async def test_r20_a_security_event_is_forwarded_where_the_site_says_so(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url, forward_security_events=True)) as agent,
-        connect_station(agent.url("CP-1"), protocols=["ocpp2.0.1"]) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url, forward_security_events=True)) as agent,
+        way.connect_station(agent, "CP-1", protocols=["ocpp2.0.1"]) as station,
     ):
         outcome = await report_security_event(station)
 
@@ -109,11 +119,13 @@ async def test_r20_a_security_event_is_forwarded_where_the_site_says_so(tmp_path
         assert supervision.received.actions == ["SecurityEventNotification"]
 
 
-async def test_r25_a_supervision_that_stays_mute_longer_than_message_timeout_loses_its_link(tmp_path: Path) -> None:
+async def test_r25_a_supervision_that_stays_mute_longer_than_message_timeout_loses_its_link(
+    tmp_path: Path, way: Way
+) -> None:
     async with (
-        open_supervision(fail="mute") as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url, message_timeout=1)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision(fail="mute") as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url, message_timeout=1)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         link = await supervision.wait_connected("CP-1")
         began = trio.current_time()
@@ -129,10 +141,10 @@ async def test_r25_a_supervision_that_stays_mute_longer_than_message_timeout_los
         assert status["stations"][0]["lastError"]["message"].startswith("Heartbeat unanswered for 1 s")
 
 
-async def test_r24_a_pulled_cable_is_noticed_within_ping_interval_and_message_timeout(tmp_path: Path) -> None:
-    async with open_supervision() as supervision, open_cable(supervision.port) as cable:
-        config = a_unique_config(f"ws://127.0.0.1:{cable.port}/ocpp", ping_interval=1, message_timeout=1)
-        async with running_agent(tmp_path, config) as agent, connect_station(agent.url("CP-1")) as station:
+async def test_r24_a_pulled_cable_is_noticed_within_ping_interval_and_message_timeout(tmp_path: Path, way: Way) -> None:
+    async with way.open_supervision() as supervision, open_cable(supervision.port) as cable:
+        config = a_unique_config(f"{way.scheme}://127.0.0.1:{cable.port}/ocpp", ping_interval=1, message_timeout=1)
+        async with way.running_agent(tmp_path, config) as agent, way.connect_station(agent, "CP-1") as station:
             await supervision.wait_connected("CP-1")
             began = trio.current_time()
             cable.pull()
@@ -144,12 +156,12 @@ async def test_r24_a_pulled_cable_is_noticed_within_ping_interval_and_message_ti
             assert (await agent.station("CP-1"))["lastError"]["class"] == "ping"
 
 
-async def test_r24_pings_keep_a_quiet_link_alive(tmp_path: Path) -> None:
+async def test_r24_pings_keep_a_quiet_link_alive(tmp_path: Path, way: Way) -> None:
     config_of = {"ping_interval": 1, "message_timeout": 1}
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url, **config_of)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url, **config_of)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         await supervision.wait_connected("CP-1")
         with pytest.raises(trio.TooSlowError):
@@ -158,11 +170,11 @@ async def test_r24_pings_keep_a_quiet_link_alive(tmp_path: Path) -> None:
         assert (await station.call("Heartbeat", {})).error is None
 
 
-async def test_r26_the_close_code_of_a_supervision_reaches_the_station(tmp_path: Path) -> None:
+async def test_r26_the_close_code_of_a_supervision_reaches_the_station(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         await supervision.wait_connected("CP-1")
         await supervision.close_station("CP-1", 3001, "moved for the night")
@@ -171,11 +183,11 @@ async def test_r26_the_close_code_of_a_supervision_reaches_the_station(tmp_path:
         assert (closed.code, closed.reason) == (3001, "moved for the night")
 
 
-async def test_r26_a_supervision_that_vanishes_closes_the_station_with_1001(tmp_path: Path) -> None:
+async def test_r26_a_supervision_that_vanishes_closes_the_station_with_1001(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         await supervision.wait_connected("CP-1")
         await supervision.drop_station("CP-1")
@@ -183,11 +195,11 @@ async def test_r26_a_supervision_that_vanishes_closes_the_station_with_1001(tmp_
         assert (await station.wait_closed()).code == 1001
 
 
-async def test_r26_a_station_that_vanishes_closes_its_uplink(tmp_path: Path) -> None:
+async def test_r26_a_station_that_vanishes_closes_its_uplink(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as station,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as station,
     ):
         link = await supervision.wait_connected("CP-1")
         await station.drop()
@@ -275,12 +287,12 @@ async def test_r6_a_supervision_that_chooses_no_subprotocol_is_502(tmp_path: Pat
         assert (await agent.station("CP-1"))["lastError"]["class"] == "subprotocol"
 
 
-async def test_r7_a_second_connection_of_an_identity_replaces_the_first(tmp_path: Path) -> None:
+async def test_r7_a_second_connection_of_an_identity_replaces_the_first(tmp_path: Path, way: Way) -> None:
     async with (
-        open_supervision() as supervision,
-        running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
-        connect_station(agent.url("CP-1")) as first,
-        connect_station(agent.url("CP-1")) as second,
+        way.open_supervision() as supervision,
+        way.running_agent(tmp_path, a_unique_config(supervision.url)) as agent,
+        way.connect_station(agent, "CP-1") as first,
+        way.connect_station(agent, "CP-1") as second,
     ):
         assert (await first.wait_closed()).code == 1000
         assert (await run_session(second)).completed

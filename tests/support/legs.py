@@ -25,11 +25,11 @@ def certificates() -> "Certificates":
 
 
 class Certificates:
-    """An authority that both legs trust, and a certificate for `localhost`."""
+    """An authority that both legs trust, and a certificate for loopback."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
-        issued = authority.issue_cert("localhost")
+        issued = authority.issue_cert("localhost", "127.0.0.1")
         self.root = authority.cert_pem.bytes().decode()
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         issued.configure_cert(self.server)
