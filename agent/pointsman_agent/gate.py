@@ -40,8 +40,8 @@ class Gate:
         self._is_down = False
         self._is_handshake_at_fault = False
         self._returning_until = float("-inf")
-        self._tokens = 1.0
-        self._refilled = 0.0
+        self._turns: dict[str, float] = {}
+        self._last_turn = float("-inf")
         self._in_flight = 0
 
     @property
@@ -60,8 +60,8 @@ class Gate:
         own = self._each.get(station)
         if own is not None and (wait := own.remaining(now)) > 0:
             return Held("the supervision refused this station", wait)
-        if now < self._returning_until and not self._admits(now):
-            return Held("the supervision has just returned", ASK_AGAIN_S)
+        if now < self._returning_until and (wait := self._turn(station, now)) > 0:
+            return Held("the supervision has just returned", wait)
         self._in_flight += 1
         return None
 
@@ -90,7 +90,8 @@ class Gate:
         if self._is_down:
             self._is_down = False
             self._returning_until = now + RETURN_LASTS_S
-            self._tokens, self._refilled = 1.0, now
+            self._turns.clear()
+            self._last_turn = float("-inf")
         self._all.succeeded()
 
     def connected(self, station: str, now: float) -> None:
@@ -116,10 +117,23 @@ class Gate:
         self._each.setdefault(station, Backoff(self._chance)).failed(now)
         return True
 
-    def _admits(self, now: float) -> bool:
-        self._tokens = min(self._tokens + (now - self._refilled) * ADMITTED_PER_SECOND, ADMITTED_PER_SECOND)
-        self._refilled = now
-        if self._in_flight >= MOST_HANDSHAKES or self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+    def _turn(self, station: str, now: float) -> float:
+        """Return for how many seconds `station` waits for its turn in a return, 0 when it is its turn.
+
+        Turns are given out once, in the order in which stations come, 20 a second: so each is refused once, and not
+        again and again.
+        """
+        turn = self._turns.get(station)
+        if turn is None:
+            turn = max(self._last_turn + 1 / ADMITTED_PER_SECOND, now)
+            if turn > now:
+                turn = max(turn, now + ASK_AGAIN_S)
+            self._last_turn = turn
+        if turn > now:
+            self._turns[station] = turn
+            return turn - now
+        if self._in_flight >= MOST_HANDSHAKES:
+            self._turns[station] = now
+            return ASK_AGAIN_S
+        self._turns.pop(station, None)
+        return 0.0

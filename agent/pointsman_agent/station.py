@@ -1,5 +1,6 @@
 """One incoming connection: handshake, admission, and the session that follows. The error boundary of a station."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -316,7 +317,7 @@ class _Connection:
         )
         headers = []
         if error.status == 503:
-            headers = [(b"Retry-After", b"%d" % max(1, round(error.retry_after or 1.0)))]
+            headers = [(b"Retry-After", b"%d" % max(1, math.ceil(error.retry_after or 1.0)))]
         await request.refuse(error.status, headers)
 
 

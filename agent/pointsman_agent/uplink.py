@@ -35,6 +35,7 @@ from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.wire import StreamWire, client_wire
 
 GOING_AWAY: Final = 1001
+PROBE_WHILE_DOWN_S: Final = 5.0  # at most; one connection, so that the return is seen sooner than stations would try
 PROBE_EVERY_S: Final = 60.0  # a supervision that no station reaches at the moment
 _LEAST_PROBE_WAIT_S: Final = 0.5
 _UNAUTHORIZED: Final = 401
@@ -126,10 +127,9 @@ class Uplinks:
         supervision = in_force.routing.config.supervisions[name]
         while True:
             gate, record = self.gate(name), self._status.supervision(name)
-            is_due = gate.next_try(trio.current_time()) == 0 and (gate.is_down or record.stations_up == 0)
-            if is_due and gate.wants_probe:
+            if gate.wants_probe and (gate.is_down or record.stations_up == 0):
                 await self._probe(in_force, name, supervision)
-            wait = gate.next_try(trio.current_time()) if gate.is_down else PROBE_EVERY_S
+            wait = min(gate.next_try(trio.current_time()), PROBE_WHILE_DOWN_S) if gate.is_down else PROBE_EVERY_S
             await trio.sleep(max(wait, _LEAST_PROBE_WAIT_S))
 
     @contextmanager

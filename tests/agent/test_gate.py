@@ -1,5 +1,6 @@
 """Who may try to reach a supervision, and when."""
 
+import pytest
 from pointsman_agent.gate import ADMITTED_PER_SECOND, MOST_HANDSHAKES, RETURN_LASTS_S, Gate
 
 
@@ -46,28 +47,47 @@ def test_r27_a_refusal_holds_back_that_station_alone() -> None:
     assert gate.ask("CP-1", 1.0) is None
 
 
-def test_r27_after_the_return_sixteen_are_in_flight_at_most() -> None:
+def a_return() -> Gate:
+    """A gate whose supervision returned at 1.0."""
     gate = a_gate()
     gate.failed(0.0)
     gate.reached(1.0)
-    admitted = [number for number in range(100) if gate.ask(f"CP-{number}", 2.0) is None]
+    return gate
 
-    assert len(admitted) == MOST_HANDSHAKES
+
+def test_r27_after_the_return_sixteen_are_in_flight_at_most() -> None:
+    gate = a_return()
+    held = [gate.ask(f"CP-{number}", 1.0) for number in range(100)]
+    in_flight = [number for number in range(100) if gate.ask(f"CP-{number}", 20.0) is None]
+
+    assert held[0] is None
+    assert len(in_flight) == MOST_HANDSHAKES - 1
     gate.done()
-    assert gate.ask("CP-99", 2.0) is None
+    assert gate.ask("CP-99", 21.0) is None
 
 
-def test_r27_after_the_return_twenty_a_second_are_admitted() -> None:
-    gate, admitted = a_gate(), 0
-    gate.failed(0.0)
-    gate.reached(1.0)
-    for tick in range(10_000):
-        if gate.ask(f"CP-{tick}", 1.0 + tick / 1000):
-            continue
-        admitted += 1
-        gate.done()
+def test_r27_after_the_return_twenty_a_second_have_their_turn_each_told_once_when() -> None:
+    gate = a_return()
+    waits = [0.0 if (held := gate.ask(f"CP-{number}", 1.0)) is None else held.wait_s for number in range(200)]
+    for number, wait in enumerate(waits):
+        if wait:
+            gate.done()
+            assert gate.ask(f"CP-{number}", 1.0 + wait) is None
 
-    assert abs(admitted - 10 * ADMITTED_PER_SECOND) <= 2
+    assert sorted(waits) == waits
+    assert all(sum(1 for wait in waits if start < wait <= start + 1) <= ADMITTED_PER_SECOND for start in range(1, 12))
+    assert waits[-1] <= 200 / ADMITTED_PER_SECOND + 1
+
+
+def test_r27_who_asks_before_its_turn_keeps_it() -> None:
+    gate = a_return()
+    for number in range(100):
+        gate.ask(f"CP-{number}", 1.0)
+    first, again = gate.ask("CP-99", 1.0), gate.ask("CP-99", 3.0)
+
+    assert first is not None
+    assert again is not None
+    assert again.wait_s == pytest.approx(first.wait_s - 2.0)
 
 
 def test_r27_once_the_return_is_over_the_gate_is_open_again() -> None:
