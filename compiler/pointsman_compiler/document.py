@@ -6,7 +6,7 @@ Reading keeps no places: most documents have no problem. The first problem walks
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pointsman_compiler.pointer import Path, pointer_of
 from pointsman_compiler.problems import Place, Problem, Related, Severity
@@ -19,6 +19,9 @@ from pointsman_compiler.yamlsubset.text import LINE_BREAK, decode_text
 __all__ = ["Document", "Part", "Path", "read_document"]
 
 Part = Literal["key", "value"]
+
+LARGEST_PLAIN: Final = 256 * 1024
+"""Characters; a larger text is read once, by the strict reader: what is not plain at its end would be read twice."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,10 @@ def read_document(file: str, raw: bytes) -> Document | list[Problem]:
     text = decode_text(file, raw)
     if isinstance(text, list):
         return text
-    try:
-        return Document(file, text, read_plain(text))
-    except NotPlain:
-        data, problems = read_events(file, text)
-        return problems or Document(file, text, data)
+    if len(text) <= LARGEST_PLAIN:
+        try:
+            return Document(file, text, read_plain(text))
+        except NotPlain:
+            pass
+    data, problems = read_events(file, text)
+    return problems or Document(file, text, data)

@@ -6,7 +6,7 @@ import pytest
 from pointsman_compiler.document import Document, read_document
 
 SIZE = 2**20
-CPU_AT_MOST_S = 2.0
+CPU_AT_MOST_S = 3.0
 """For 1 MiB. One second is promised, and 0.9 s measured for the worst; the rest is for machines that are shared."""
 
 FILES = {
@@ -34,6 +34,7 @@ FILES = {
     "line breaks": b"\n" * SIZE,
     "tabs": b"\ta\n" * (SIZE // 3),
     "zero bytes": b"\x00" * SIZE,
+    "deep flow lists and an anchor at the end": (b"- " + b"[" * 18 + b"]" * 18 + b"\n") * (SIZE // 39) + b"- &a b\n",
     "half a character": b"a: b\n" * (SIZE // 5) + b"\xe6",
 }
 
