@@ -101,11 +101,17 @@ def _supervisions(rows: Sequence[Row]) -> Table:
             row["name"],
             words[row["reachable"]],
             str(row["stationsUp"]),
-            "-" if row["clockOffsetSeconds"] is None else f"{row['clockOffsetSeconds']:+.0f} s",
+            "-" if row["clockOffsetSeconds"] is None else _offset(row["clockOffsetSeconds"]),
             (row["certificateExpires"] or "-").partition("T")[0],
             _error(row["lastError"]),
         )
     return table
+
+
+def _offset(seconds: float) -> str:
+    """A clock's difference, in whole seconds with its sign; a part of a second is none."""
+    whole = round(seconds)
+    return "0 s" if whole == 0 else f"{whole:+d} s"
 
 
 def _bundle(bundle: Row | None) -> str:
