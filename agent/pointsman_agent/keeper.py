@@ -5,9 +5,9 @@ Nothing is sent before the station may be asked: a boot was answered on this con
 it changes; what a station refuses is reported and left.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -22,11 +22,12 @@ from pointsman_agent.routing import Routing
 from pointsman_agent.status import StationStatus
 from pointsman_agent.strategy.dialects import dialect_of
 from pointsman_agent.strategy.keep import BEFORE_FACT, FACTS, REFUSED_FACT, keep, leave
-from pointsman_agent.strategy.steps import Ask, Plan, Remember, Report, Result
+from pointsman_agent.strategy.steps import Ask, AwaitReport, Plan, Remember, Report, Result
 from pointsman_agent.strategy.wanted import Wanted, wanted_of
 
 LOOK_EVERY_S: Final = 30.0  # whether something else is wanted: a badge ran out, the zone changed, a bundle came
 AGAIN_AFTER_S: Final = 300.0  # after a plan that failed for a silent station or a full disk
+REPORT_WITHIN_S: Final = 30.0  # from the answer to a GetReport to the last part of the report
 LEAVE_WITHIN_S: Final = 120.0
 MOST_ATTEMPTS: Final = 3  # to clear a station that does not answer
 ATTEMPTS_FACT: Final = "leaving"
@@ -38,6 +39,36 @@ _NOTHING: Final = OwnAnswer({})
 log = structlog.get_logger()
 
 
+class Reports:
+    """What a 2.x station reports on its own after a GetReport, in one or more NotifyReport."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[Any]] = {}
+        self._is_whole = trio.Event()
+        self._awaited: int | None = None
+
+    def hear(self, payload: Mapping[str, Any]) -> None:
+        """Take a NotifyReport; one that nobody waits for is nothing."""
+        if self._awaited is None or payload.get("requestId") != self._awaited:
+            return
+        rows = payload.get("reportData")
+        self._rows.setdefault(self._awaited, []).extend(rows if isinstance(rows, list) else [])
+        if not payload.get("tbc"):  # to be continued
+            self._is_whole.set()
+
+    def expect(self, request_id: int) -> None:
+        """Take reports of this request from here on: one may come right behind the answer to it."""
+        self._awaited, self._is_whole = request_id, trio.Event()
+        self._rows.pop(request_id, None)
+
+    async def wait(self, request_id: int) -> OwnAnswer:
+        """Return all that was reported; an error of code `NoReport` when it is not whole in time."""
+        with trio.move_on_after(REPORT_WITHIN_S):
+            await self._is_whole.wait()
+        rows, self._awaited = self._rows.pop(request_id, []), None
+        return OwnAnswer({"reportData": rows}) if self._is_whole.is_set() else OwnAnswer({}, "NoReport")
+
+
 class Desk(msgspec.Struct, frozen=True):
     """What running plans on one station's link needs."""
 
@@ -47,6 +78,7 @@ class Desk(msgspec.Struct, frozen=True):
     journal: Journal
     record: StationStatus
     clock: Clock
+    reports: Reports
 
 
 class Wishes:
@@ -72,10 +104,14 @@ async def run_plan(plan: Plan[Result], desk: Desk) -> Result:
         while True:
             match step:
                 case Ask(action, payload):
+                    if action == "GetReport":
+                        desk.reports.expect(payload["requestId"])
                     answer = await desk.calls.call(action, payload)
                 case Remember(name, value):
                     await desk.journal.append(StationFact(desk.identity, name, value))
                     answer = _NOTHING
+                case AwaitReport(request_id):
+                    answer = await desk.reports.wait(request_id)
             step = plan.send(answer)
     except StopIteration as end:
         result: Result = end.value

@@ -15,7 +15,7 @@ from pointsman_agent import liveness
 from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.keeper import Desk, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
 from pointsman_agent.ocpp.answers import (
     BOOT_AGAIN_S,
     Asked,
@@ -113,7 +113,7 @@ class LocalOperator:
         self._is_closing = False
         self._calls = OwnCalls(wire)
         self._ready = trio.Event()
-        self._desk = Desk(route.identity, protocol, self._calls, journal, self._record, clock)
+        self._desk = Desk(route.identity, protocol, self._calls, journal, self._record, clock, Reports())
 
     async def run(self) -> None:
         """Serve until the station or the session ends; the wire is closed then."""
@@ -251,6 +251,8 @@ class LocalOperator:
         return BOOT_AGAIN_S if is_wrong else None
 
     async def _result(self, call: Frame, payload: Payload) -> str:
+        if call.action == "NotifyReport":
+            self._desk.reports.hear(payload)
         decision = await self._decide(call, payload)
         boots_after = self._boots_after() if call.action == "BootNotification" else None
         asked = Asked(self.identity, call, payload, decision, self._clock.now(), boots_after)

@@ -93,7 +93,14 @@ class Reboot:
     """Then close the link."""
 
 
-Then = Trigger | StartSession | StopSession | Reboot
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """Then send this NotifyReport, as GetReport asked."""
+
+    payload: Payload
+
+
+Then = SendReport | Trigger | StartSession | StopSession | Reboot
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ class StationMemory:
     """State of one station; tests may look at it and change it.
 
     `refused` gives the word with which a key or variable is refused (`RebootRequired`: it is set all the same);
-    `lists_while_enabled`: a list is only taken while its switch is on, as EVerest's 1.6 has it.
+    `lists_while_enabled`: a list is only taken while its switch is on, as EVerest's 1.6 has it;
+    `reported_limits` are the largest values of 2.x variables, as a GetReport tells them.
     """
 
     keys: dict[str, str] = field(default_factory=default_keys)
@@ -120,6 +128,7 @@ class StationMemory:
     badge_in_use: str | None = None
     refused: dict[str, str] = field(default_factory=dict)
     lists_while_enabled: bool = False
+    reported_limits: dict[str, int] = field(default_factory=dict)
 
     def react(self, protocol: str, call: Call) -> Reaction:
         """Return the answer to the other side's `call`, valid by schema, and what follows from it."""
@@ -192,6 +201,24 @@ def _variable_read(memory: StationMemory, item: Payload) -> Payload:
     if name in WRITE_ONLY_VARIABLES:
         return about | {"attributeStatus": "Rejected"}
     return about | {"attributeStatus": "Accepted", "attributeValue": memory.variables[name]}
+
+
+def _get_report(memory: StationMemory, payload: Payload) -> _Outcome:
+    """A station tells the limits of what it has in reports, where it has any to tell."""
+    rows = []
+    for item in payload.get("componentVariable", ()):
+        name = variable_name(item) if "variable" in item else ""
+        if name in memory.variables:
+            limit = memory.reported_limits.get(name)
+            limits = {"dataType": "integer", "supportsMonitoring": False} | (
+                {} if limit is None else {"maxLimit": limit}
+            )
+            attributes = [{"value": memory.variables[name]}]
+            rows.append(_about(item) | {"variableAttribute": attributes, "variableCharacteristics": limits})
+    if not rows:
+        return {"status": "EmptyResultSet"}
+    report = {"requestId": payload["requestId"], "generatedAt": "2026-11-22T12:00:00Z", "seqNo": 0, "reportData": rows}
+    return {"status": "Accepted"}, SendReport(report)
 
 
 def _set_variables(memory: StationMemory, payload: Payload) -> _Outcome:
@@ -302,6 +329,7 @@ _BY_ACTION: dict[str, Callable[[StationMemory, dict[str, Any]], _Outcome]] = {
     "DataTransfer": _constant({"status": "UnknownVendorId"}),
     "GetConfiguration": _get_configuration,
     "GetInstalledCertificateIds": _constant({"status": "NotFound"}),
+    "GetReport": _get_report,
     "GetVariables": _get_variables,
     "RemoteStartTransaction": _remote_start,
     "RemoteStopTransaction": _remote_stop,

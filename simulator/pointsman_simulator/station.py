@@ -16,7 +16,7 @@ from pointsman_simulator.clock import Clock, stamp, utc_now
 from pointsman_simulator.errors import LinkClosed, NoAnswer
 from pointsman_simulator.frames import Call, CallError, CallResult, Payload
 from pointsman_simulator.handshakes import CONNECT_WITHIN_S, Headers, dialed
-from pointsman_simulator.memory import Reaction, Reboot, StartSession, StationMemory, StopSession, Trigger
+from pointsman_simulator.memory import Reaction, Reboot, SendReport, StartSession, StationMemory, StopSession, Trigger
 from pointsman_simulator.peer import ANSWER_WITHIN_S, Answerer, Closed, Peer
 from pointsman_simulator.scenario import (
     STOPPED,
@@ -131,6 +131,8 @@ class Station(Peer):
         match reaction.then:
             case Trigger(message=message):
                 await self.play(_one(self._triggered(message)))
+            case SendReport(payload=payload):
+                await self.play(_one(Say("NotifyReport", payload)))
             case StartSession(badge=badge):
                 profile = dataclasses.replace(self.profile, badge=badge, boots=False)
                 self.remote_sessions.append(await run_session(self, profile=profile))

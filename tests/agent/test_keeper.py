@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from pointsman_agent.entries import SecurityEvent, StationFact
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.keeper import AGAIN_AFTER_S, LOOK_EVERY_S, MOST_ATTEMPTS, has_traces
+from pointsman_agent.keeper import AGAIN_AFTER_S, LOOK_EVERY_S, MOST_ATTEMPTS, REPORT_WITHIN_S, has_traces
 from pointsman_agent.local import LEAVE_SETTLE_S, SETTLE_S, LocalOperator, LocalStations
 from pointsman_agent.owncalls import ANSWER_WITHIN_S, CallFailed
 from pointsman_agent.ports import WireClosed
@@ -131,6 +131,30 @@ async def test_r41_while_the_clock_is_behind_a_boot_is_pending_and_nothing_is_as
     assert (pending["status"], pending["interval"], asked) == ("Pending", 30, [])
     assert json.loads(station.sent[1])[2]["status"] == "Accepted"
     assert site.report["state"] == "in force"
+
+
+async def test_r37_a_capacity_that_is_told_in_a_report_counts(autojump_clock: trio.testing.MockClock) -> None:
+    site = Site(quiet(badges={f"{number:08}": a_badge("staff") for number in range(4)}), "ocpp2.0.1")
+    del site.wire.memory.variables["LocalAuthListCtrlr.Entries#MaxSet"]
+    site.wire.memory.reported_limits["LocalAuthListCtrlr.Entries"] = 3
+    async with site.serving() as station:
+        station.arrive(BOOT_2X)
+        await trio.sleep(1)
+
+    assert site.report["why"] == ["local list: 4 badges, and the station holds 3"]
+
+
+async def test_r37_a_report_that_never_comes_holds_nothing_up_for_ever(autojump_clock: trio.testing.MockClock) -> None:
+    site = Site(quiet(), "ocpp2.0.1")
+    del site.wire.memory.variables["LocalAuthListCtrlr.Entries#MaxSet"]
+    site.wire.reports = False
+    async with site.serving() as station:
+        station.arrive(BOOT_2X)
+        await trio.sleep(REPORT_WITHIN_S - 1)
+        before = site.report["state"]
+        await trio.sleep(2)
+
+    assert (before, site.report["state"]) == ("pending", "in force")
 
 
 async def test_r37_a_silent_station_is_reported_and_asked_again_later(autojump_clock: trio.testing.MockClock) -> None:

@@ -8,7 +8,7 @@ from pointsman_agent.routing import Routing
 from pointsman_agent.strategy.dialects import dialect_of
 from pointsman_agent.strategy.keep import BEFORE_FACT, OPERATOR_FACT, keep, leave
 from pointsman_agent.strategy.locallist import LIST_FACT
-from pointsman_agent.strategy.steps import Ask, Report
+from pointsman_agent.strategy.steps import Ask, Remember, Report
 from pointsman_agent.strategy.wanted import ListEntry, Wanted, wanted_of
 from pointsman_schema.bundle import LOCAL, Authentication, Badge, Group, read_payload
 from pointsman_schema.envelope import open_unverified
@@ -241,6 +241,19 @@ def test_r37_a_list_that_is_too_long_is_reported_and_stays_off(protocol: str) ->
     assert bench.memory.local_list == {}
 
 
+@pytest.mark.parametrize(("limit", "state"), [(50, "refused"), (51, "in force"), (None, "in force")])
+def test_r37_a_station_that_tells_its_capacity_in_reports_only_is_asked_for_one(limit: int | None, state: str) -> None:
+    bench = Bench("ocpp2.0.1")
+    del bench.memory.variables["LocalAuthListCtrlr.Entries#MaxSet"]
+    if limit is not None:
+        bench.memory.reported_limits["LocalAuthListCtrlr.Entries"] = limit
+
+    report = bring(bench, wanted(badges=entries(51)))
+
+    assert (report.state, "GetReport" in bench.actions()) == (state, True)
+    assert report.refused == (() if state == "in force" else ("local list: 51 badges, and the station holds 50",))
+
+
 @pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
 def test_r37_a_list_that_the_station_cannot_hold_though_it_did_not_say_so_stays_off(protocol: str) -> None:
     bench = Bench(protocol)
@@ -413,10 +426,11 @@ def test_r37_what_was_there_is_remembered_before_the_first_write() -> None:
 
     step = next(plan)
     while not (isinstance(step, Ask) and step.action in writes):
-        if isinstance(step, Ask):
-            answer = bench._ask(step)
-        else:
-            bench.facts[step.name] = step.value or ""
+        match step:
+            case Ask():
+                answer = bench._ask(step)
+            case Remember(name, value):
+                bench.facts[name] = value or ""
         step = plan.send(answer)
 
     assert json.loads(bench.facts[BEFORE_FACT])["LocalAuthorizeOffline"] == "true"

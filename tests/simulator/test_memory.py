@@ -31,6 +31,7 @@ REQUESTS_2: dict[str, Payload] = {
     "DataTransfer": {"vendorId": "x"},
     "GetInstalledCertificateIds": {},
     "GetLocalListVersion": {},
+    "GetReport": {"requestId": 1, "componentVariable": [COMPONENT]},
     "GetVariables": {"getVariableData": [COMPONENT]},
     "RequestStartTransaction": {"idToken": TOKEN, "remoteStartId": 1},
     "RequestStopTransaction": {"transactionId": "1"},

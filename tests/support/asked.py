@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from pointsman_simulator.frames import Call, write_frame
-from pointsman_simulator.memory import StationMemory
+from pointsman_simulator.memory import SendReport, StationMemory
 from support.fakes import FakeWire
 
 
@@ -16,6 +16,7 @@ class AskedStation(FakeWire):
         self.memory = StationMemory()
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.is_silent = False
+        self.reports = True
         self._spoken = protocol
 
     async def send(self, text: str) -> None:
@@ -26,7 +27,10 @@ class AskedStation(FakeWire):
             return
         self.asked.append((rest[0], rest[1]))
         if not self.is_silent:
-            self.arrive(write_frame(self.memory.react(self._spoken, Call(call_id, rest[0], rest[1])).answer))
+            reaction = self.memory.react(self._spoken, Call(call_id, rest[0], rest[1]))
+            self.arrive(write_frame(reaction.answer))
+            if isinstance(reaction.then, SendReport) and self.reports:
+                self.arrive(write_frame(Call("report", "NotifyReport", reaction.then.payload)))
 
     def actions(self) -> list[str]:
         """What the agent asked so far."""

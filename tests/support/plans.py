@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 from pointsman_agent.ocpp.owncall import OwnAnswer
-from pointsman_agent.strategy.steps import Ask, Plan, Remember, Result
-from pointsman_simulator.frames import Call, CallError
-from pointsman_simulator.memory import StationMemory
+from pointsman_agent.strategy.steps import Ask, AwaitReport, Plan, Remember, Result
+from pointsman_simulator.frames import Call, CallError, Payload
+from pointsman_simulator.memory import SendReport, StationMemory
 from pointsman_simulator.schemas import faults_of_call, faults_of_result
 
 
@@ -27,6 +27,7 @@ class Bench:
     asked: list[Ask] = field(default_factory=list)
     breaks_at: int | None = None
     loses: str = "call"
+    report: Payload | None = None
 
     def run(self, plan: Plan[Result]) -> Result:
         """Run `plan` to its end, on a new connection; raises LinkBroke."""
@@ -37,6 +38,8 @@ class Bench:
                 match step:
                     case Ask():
                         answer = self._ask(step)
+                    case AwaitReport():
+                        answer = OwnAnswer(self.report or {}, None if self.report else "NoReport")
                     case Remember(name, None):
                         self.facts.pop(name, None)
                         answer = OwnAnswer({})
@@ -61,7 +64,9 @@ class Bench:
         if is_broken and self.loses == "call":
             raise LinkBroke
         payload = msgspec.json.decode(msgspec.json.encode(ask.payload), type=dict)
-        answer = self.memory.react(self.protocol, Call("1", ask.action, payload)).answer
+        reaction = self.memory.react(self.protocol, Call("1", ask.action, payload))
+        answer = reaction.answer
+        self.report = reaction.then.payload if isinstance(reaction.then, SendReport) else self.report
         if is_broken:
             raise LinkBroke
         if isinstance(answer, CallError):

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from pointsman_agent.ocpp.owncall import OwnAnswer
-from pointsman_agent.strategy.steps import Ask, Plan
+from pointsman_agent.strategy.steps import Ask, AwaitReport, Plan
 
 MOST_KEYS: Final = 10  # in a GetConfiguration; some stations take few and say so with an error only
 MOST_VARIABLES: Final = 8  # in a Get- or SetVariables; where that is too many, one by one
@@ -138,6 +138,23 @@ class Dialect2x:
                     answer = yield Ask("SetVariables", {"setVariableData": [_assignment(name, values[name])]})
                     words |= _words([name], answer)
         return words
+
+
+def reported_limit(name: str, request_id: int) -> Plan[Found | None]:
+    """Return the largest value of a 2.x variable as the station's device model has it (maxLimit), by GetReport: few
+    stations tell it as an attribute (2.0.1 part 2, B08)."""
+    component, _, variable = name.partition("#")[0].partition(".")
+    about = {"component": {"name": component}, "variable": {"name": variable}}
+    answer = yield Ask("GetReport", {"requestId": request_id, "componentVariable": [about]})
+    if answer.word() != "Accepted":
+        return None
+    report = yield AwaitReport(request_id)
+    for row in _rows(report, "reportData"):
+        limits = row.get("variableCharacteristics")
+        limit = limits.get("maxLimit") if isinstance(limits, dict) else None
+        if _same(row.get("variable"), about["variable"]) and isinstance(limit, int | float):
+            return Found(str(int(limit)), is_read_only=True)
+    return None
 
 
 def dialect_of(protocol: str) -> Dialect:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from pointsman_agent.strategy.dialects import Dialect, Found
+from pointsman_agent.strategy.dialects import Dialect, Found, reported_limit
 from pointsman_agent.strategy.locallist import LIST_FACT, Limits, clear_list, sync_list
 from pointsman_agent.strategy.steps import Ask, Plan, Remember, Report
 from pointsman_agent.strategy.wanted import Wanted
@@ -28,6 +28,7 @@ OURS: Final = "local"
 FACTS: Final = (LIST_FACT, REFUSED_FACT, OPERATOR_FACT, BEFORE_FACT)
 """All that is remembered of a station; the last one says that there is something to undo."""
 
+_REPORT_ID: Final = 37  # of a GetReport; one is open at a time
 _DONE: Final = frozenset({"Accepted", "RebootRequired"})
 _LEFT_OVER: Final = "charging profiles, reservations and monitors of an earlier operator may be left"
 
@@ -71,6 +72,7 @@ class _Keeping:
     def run(self) -> Plan[Report]:
         settings = self._settings()
         self._found = yield from self._dialect.read([*self._names.kept, *self._names.limits, *settings])
+        yield from self._find_capacity()
         yield from self._keep_before(settings)
         if OPERATOR_FACT not in self._facts:
             yield from self._arrive()
@@ -96,6 +98,17 @@ class _Keeping:
             names.admit_unknown: _word(wanted.admits_unknown),
         }
         return {**strategy, **wanted.keys, **wanted.clock}
+
+    def _find_capacity(self) -> Plan[None]:
+        """A 2.x station that does not tell its capacity as an attribute is asked for a report."""
+        names = self._names
+        if self._dialect.is_16 or not self._wanted.uses_list or names.capacity in self._found:
+            return
+        if names.list_enabled not in self._found:
+            return
+        limit = yield from reported_limit(names.capacity, _REPORT_ID)
+        if limit is not None:
+            self._found[names.capacity] = limit
 
     def _keep_before(self, settings: Mapping[str, str]) -> Plan[None]:
         """Keep what is there before the first write of each name. A clock's variables are nothing to give back."""

@@ -1,6 +1,7 @@
 """What a plan wants done, one step after the other. A plan is a generator; who runs it has the link and the journal.
 
-It yields an `Ask` and gets the station's answer, or a `Remember`, which is durable when the next step is asked for. A
+It yields an `Ask` and gets the station's answer, an `AwaitReport` and gets what the station sends on its own then, or a
+`Remember`, which is durable when the next step is asked for. A
 plan that is given up at any point (the link broke) is begun anew on the next connection and goes on from what the
 station says then.
 """
@@ -27,8 +28,14 @@ class Remember(msgspec.Struct, frozen=True):
     value: str | None
 
 
+class AwaitReport(msgspec.Struct, frozen=True):
+    """Wait for what the station reports to the GetReport of this id: a payload with all `reportData`, or an error."""
+
+    request_id: int
+
+
 Result = TypeVar("Result")
-Step = Ask | Remember
+Step = Ask | Remember | AwaitReport
 Plan = Generator[Step, OwnAnswer, Result]
 
 
