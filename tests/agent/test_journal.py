@@ -14,6 +14,7 @@ import trio
 from pointsman_agent.entries import (
     Entry,
     OpenTransaction,
+    OwnStart,
     Receipt,
     SecurityEvent,
     StationFact,
@@ -212,6 +213,24 @@ async def test_samples_and_security_events_are_taken_as_often_as_they_come(opene
             assert await journal.append(TransactionSample("CP-1", "[2]", None)) == Receipt()
             assert await journal.append(TransactionSample("CP-1", "[2]", -1)) == Receipt()
             assert await journal.append(SecurityEvent("CP-1", "x", "", "")) == Receipt()
+
+
+async def test_facts_tokens_and_open_transactions_of_a_station_are_found(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for fact in (("CP-1", "boot", "a"), ("CP-1", "list", "c"), ("CP-1", "boot", "b"), ("CP-1", "list", None)):
+            await journal.append(StationFact(*fact))
+        await journal.append(OwnStart("CP-1", "pm-00ff"))
+        number = await started(journal, start("CP-1"))
+        await journal.append(event(0, "Started"))
+        await started(journal, start("CP-2"))
+
+        assert await journal.facts_of("CP-1") == {"boot": "b"}
+        assert await journal.facts_of("CP-2") == {}
+        assert await journal.station_of_token("PM-00FF") == "CP-1"
+        assert await journal.station_of_token("pm-0000") is None
+        assert [each.transaction_id for each in await journal.open_of_station("CP-1")] == [str(number), "t-1"]
+        assert journal.newest == "2026-11-22T12:00:00Z"
+        assert journal.fault is None
 
 
 # --- What the file promises --------------------------------------------------------------------------------------
