@@ -1,8 +1,10 @@
 """Rules on groups, operators and supervisions: every station in exactly one group, every operator known."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
+from pointsman_schema.authoring.parts import IDENTITY
 from pointsman_schema.bundle import LOCAL
 
 from pointsman_compiler.document import Path
@@ -34,6 +36,8 @@ OWNED_KEYS: Final = frozenset(
     )
 )
 """Keys and variables (lower case) that `authentication` or a station's `password` keep in force."""
+
+_IDENTITY: Final = re.compile(IDENTITY)
 
 
 def find_group_problems(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
@@ -144,7 +148,8 @@ def _membership(site: LayeredSite, grouping: Grouping) -> Iterator[Problem]:
     if site.at(("supervision",)) == "unique" or not grouping.groups:
         return
     for station, memberships in grouping.memberships.items():
-        if not memberships and grouping.is_whole:
+        # One that can be no identity would be no member either: that it is none is told by its shape.
+        if not memberships and grouping.is_whole and _IDENTITY.match(station):
             yield _in_none(site, station)
         listed = [membership for membership in memberships if membership.written.kind == "list"]
         for again in listed[1:]:
