@@ -1,11 +1,13 @@
 """The journal's promises, on a real SQLite file and on the fake that clocked tests use in its place."""
 
+import queue
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from pointsman_agent.entries import (
     TransactionStop,
 )
 from pointsman_agent.journal import SCHEMA_VERSION, open_journal
-from pointsman_agent.journal.writer import FREE_COMMITS, GATHER_WITHIN_S
+from pointsman_agent.journal.writer import FREE_COMMITS, GATHER_WITHIN_S, GATHERED, Job, Pace, next_batch
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Journal, JournalFault
 from support.fakes import FakeClock, MemoryJournal
@@ -468,26 +470,62 @@ async def test_facts_of_a_station_are_replaced_forgotten_and_found_by_the_next_r
         assert await journal.facts_of("CP-9") == {}
 
 
-async def test_r36_samples_alone_are_gathered_and_a_start_never_waits(tmp_path: Path) -> None:
-    """Once the free commits are spent, samples wait for each other; a start goes at once and takes them along."""
-    sample = TransactionSample("CP-1", "[2]", 7)
-    async with a_journal(tmp_path) as journal:
-        for _ in range(FREE_COMMITS):
-            await journal.append(sample)
-        alone = await seconds_of(journal.append(sample))
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.append, sample)
-            await trio.lowlevel.checkpoint()
-            start_took = await seconds_of(journal.append(start()))
-
-    assert alone > GATHER_WITHIN_S / 4
-    assert start_took < GATHER_WITHIN_S / 2
+def a_job(*, may_wait: bool) -> Job:
+    return Job(lambda database: None, may_wait=may_wait)
 
 
-async def seconds_of(work: Awaitable[object]) -> float:
-    before = trio.current_time()
-    await work
-    return trio.current_time() - before
+def spent(seconds: float) -> Pace:
+    """A pace whose free commits are spent: the next group of samples is due after so many seconds."""
+    pace = Pace()
+    while pace.moment() < time.monotonic() + seconds:
+        pace.spend(time.monotonic())
+    return pace
+
+
+def queued(*jobs: Job | None) -> "queue.Queue[Job | None]":
+    waiting: queue.Queue[Job | None] = queue.Queue()
+    for job in jobs:
+        waiting.put(job)
+    return waiting
+
+
+def test_r36_samples_go_at_once_while_free_commits_are_left_and_then_one_group_an_interval() -> None:
+    pace = Pace()
+    moments = []
+    for _ in range(FREE_COMMITS + 2):
+        moments.append(max(0.0, pace.moment() - 1000.0))
+        pace.spend(1000.0)
+
+    assert moments[:FREE_COMMITS] == [0.0] * FREE_COMMITS
+    assert moments[FREE_COMMITS:] == [GATHER_WITHIN_S, 2 * GATHER_WITHIN_S]
+
+
+def test_r36_a_start_never_waits_and_takes_the_samples_along() -> None:
+    jobs = [a_job(may_wait=True), a_job(may_wait=True), a_job(may_wait=False)]
+
+    assert next_batch(queued(*jobs), spent(3600)) == (jobs, False)
+
+
+def test_r36_samples_alone_wait_for_their_interval_and_no_longer() -> None:
+    jobs = [a_job(may_wait=True), a_job(may_wait=True)]
+    before = time.monotonic()
+
+    batch = next_batch(queued(*jobs), spent(0.01))
+
+    assert batch == (jobs, False)
+    assert time.monotonic() - before >= 0.01
+
+
+def test_r36_a_group_that_is_large_enough_goes_at_once() -> None:
+    jobs = [a_job(may_wait=True) for _ in range(GATHERED)]
+
+    assert next_batch(queued(*jobs), spent(3600)) == (jobs, False)
+
+
+def test_what_waits_at_the_end_goes_with_the_end() -> None:
+    jobs = [a_job(may_wait=True)]
+
+    assert next_batch(queued(*jobs, None), spent(3600)) == (jobs, True)
 
 
 _WRITER = """

@@ -70,15 +70,15 @@ def write(database: sqlite3.Connection, jobs: Jobs, token: trio.lowlevel.TrioTok
     try:
         is_last = False
         while not is_last:
-            batch, is_last = _next_batch(jobs, pace)
+            batch, is_last = next_batch(jobs, pace)
             _commit(database, batch)
             token.run_sync_soon(_wake, batch)
     finally:
         database.close()
 
 
-def _next_batch(jobs: Jobs, pace: Pace) -> tuple[list[Job], bool]:
-    """Wait for work, take all there is; True: the end mark was among it."""
+def next_batch(jobs: Jobs, pace: Pace) -> tuple[list[Job], bool]:
+    """Wait for work, return all that one commit is to store; True: the end mark was among it."""
     batch: list[Job] = []
     may_wait = True
     job = jobs.get()
