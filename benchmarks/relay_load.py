@@ -64,6 +64,8 @@ class Worked(msgspec.Struct, frozen=True):
     cpu_us: float
     """The relay's CPU time a message; a message is one text in one direction."""
     messages_a_second: float
+    share: float
+    """How busy the relay was, 0 to 1: under full load, what it got of its core."""
     own_share: float
     """How busy this process was, 0 to 1: at 1 the relay was not."""
     p50_us: float
@@ -208,12 +210,13 @@ class RelayLoad(Load):
             self._push(began + work.seconds)
         else:
             self._pace(work, began, work.calls_a_second)
+        self._await_answers()  # or work would count whose messages do not
         messages_then, cpu_s_then, own_s_then, ended = self._moment()
-        self._await_answers()
         trips = sorted(self._round_trips_s)
         return Worked(
             cpu_us=(cpu_s_then - cpu_s) / (messages_then - messages) * 1e6,
             messages_a_second=(messages_then - messages) / (ended - began),
+            share=(cpu_s_then - cpu_s) / (ended - began),
             own_share=(own_s_then - own_s) / (ended - began),
             p50_us=percentile(trips, 50) * 1e6,
             p99_us=percentile(trips, 99) * 1e6,

@@ -43,6 +43,7 @@ _STATION_TLS: Final = "{pingInterval: 0, password: {secret: station}}"
 class Relay:
     """A running relay: its process, where stations come to, and the socket on which it finds its supervision."""
 
+    name: str
     pid: int
     port: int
     supervision: socket.socket
@@ -61,7 +62,7 @@ def agent(folder: Path, stations: int = STATIONS, certificates: Path | None = No
     """Run the real agent; `folder` is empty. With `certificates`, TLS on both sides."""
     supervision = listening()
     with supervision, agent_process(folder, stations, _port(supervision), certificates) as running:
-        yield Relay(running.pid, running.port, supervision)
+        yield Relay("the agent", running.pid, running.port, supervision)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def yardstick() -> Iterator[Relay]:
     port, supervision = free_port(), listening()
     module = "benchmarks.yardsticks.bare_trio_websocket"
     with supervision, _running([sys.executable, "-m", module, str(port), str(_port(supervision))], port) as pid:
-        yield Relay(pid, port, supervision)
+        yield Relay("trio-websocket", pid, port, supervision)
 
 
 @contextmanager
@@ -98,7 +99,7 @@ def node_ws(certificates: Path | None = None) -> Iterator[Relay]:
     if certificates is not None:
         command.append(str(certificates))
     with supervision, _running(command, port) as pid:
-        yield Relay(pid, port, supervision)
+        yield Relay("node", pid, port, supervision)
 
 
 def why_no_node() -> str | None:
@@ -116,7 +117,7 @@ def nginx_tunnel(folder: Path, certificates: Path | None = None) -> Iterator[Rel
     path.write_text(nginx.configuration(folder, port, _port(supervision), certificates))
     command = [nginx.find() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
     with supervision, _running(command, port) as pid:
-        yield Relay(pid, port, supervision)
+        yield Relay("nginx", pid, port, supervision)
 
 
 def why_no_nginx() -> str | None:

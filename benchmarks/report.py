@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 STEADY: Final = 1.5
 """A round whose yardstick is so many times off the yardstick's median was disturbed, and does not count."""
+IDLE: Final = 0.85
+"""A relay under full load that has so much of its core has it for itself."""
 SHOWN: Final = "shown"
 """The verdict on a figure without a goal."""
 _HEADER: Final = ("figure", "goal", "Pointsman", "yardstick", "ratio", "verdict", "rounds", "yardstick is")
@@ -37,6 +39,8 @@ class Figure:
     yardstick: str
     rounds: Sequence[Round]
     goal: float | None = None
+    shares: Sequence[float] = ()
+    """What relays that were under full load got of their core, 0 to 1."""
 
     @property
     def counted(self) -> list[Round]:
@@ -118,6 +122,15 @@ def verdict(found: float, goal: float | None) -> str:
     return "holds" if found <= goal else f"**missed** by {(found / goal - 1) * 100:.0f} %"
 
 
+def quiet(lines: Sequence[Line]) -> str:
+    """Return how much of their core relays got under full load: less than all is a machine with other work."""
+    shares = [share for line in lines if isinstance(line, Figure) for share in line.shares]
+    if not shares:
+        return "no relay was under full load"
+    found = f"under full load a relay had {median(shares) * 100:.0f} % of its core"
+    return found if median(shares) >= IDLE else f"{found}: the machine is busy, which costs Python more than C"
+
+
 def bound(goal: float) -> str:
     """Return a ratio's goal as people say it: `≤ 1/7`, `≤ 0.85`."""
     return f"≤ {_fraction(goal) or f'{goal:g}'}"
@@ -140,6 +153,8 @@ def markdown(lines: Sequence[Line], machine: Sequence[str]) -> str:
         "rounds; a ratio says more than its two figures. A message is one text in one direction.",
         "",
         *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        "![Each figure by its goal](latest.svg)",
     ]
     return "\n".join(parts) + "\n"
 

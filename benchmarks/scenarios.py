@@ -20,6 +20,9 @@ ROUNDS: Final = 3
 ROUND_WITHIN_S: Final = 90.0
 MANY: Final = 1000
 MOST: Final = 5000
+WITH_TLS: Final = 320
+WARM: Final = 20
+"""Stations that came before memory is compared: what the first one costs is not what a station costs."""
 KIB: Final = 1024
 
 AGENT: Final = "agent"
@@ -32,10 +35,10 @@ PEERS: Final = {
     NGINX: "nginx as a websocket proxy",
 }
 
-_FULL: Final = Work(0.8)
-_SEGMENTS: Final = Work(0.5, burst=4)
-_PACED: Final = Work(1.5, calls_a_second=1000)
-_BURSTS: Final = Work(1.0, calls_a_second=1000, at_once=4)
+_FULL: Final = Work(0.7)
+_SEGMENTS: Final = Work(0.4, burst=4)
+_PACED: Final = Work(1.2, calls_a_second=1000)
+_BURSTS: Final = Work(0.8, calls_a_second=1000, at_once=4)
 
 Relays = Mapping[str, Relay]
 Rounds = Mapping[str, Sequence[Seen]]
@@ -101,9 +104,9 @@ def with_tls(folder: Path, certificates: Path) -> Iterator[Line]:
 def growth(folder: Path, descriptors: int) -> Iterator[Line]:
     """One agent whose stations become ever more: memory a station, and CPU a message beside that at 100."""
     most = MOST if descriptors > 2 * MOST + 200 else MANY
-    warm, *steps = [20, relaying.STATIONS, MANY, MOST]
+    steps = [WARM, relaying.STATIONS, MANY, MOST]
     with relaying.agent(_made(folder), most) as relay:
-        seen = _loaded(relay, [warm, *(step for step in steps if step <= most)], [Work(0.5)] * ROUNDS)
+        seen = _loaded(relay, [step for step in steps if step <= most], [Work(0.4)] * ROUNDS)
     yield from _memory(seen, 4.0, "without TLS")
     if most < MOST:
         why = f"{MOST:,} stations need {2 * MOST + 200:,} descriptors, and there are {descriptors:,}"
@@ -119,8 +122,8 @@ def growth(folder: Path, descriptors: int) -> Iterator[Line]:
 
 def growth_with_tls(folder: Path, certificates: Path) -> Iterator[Line]:
     """Memory a station with TLS on both sides."""
-    with relaying.agent(_made(folder), 520, certificates) as relay:
-        seen = _loaded(relay, [20, 520], [Work(0.3)], certificates)
+    with relaying.agent(_made(folder), WITH_TLS, certificates) as relay:
+        seen = _loaded(relay, [WARM, WITH_TLS], [Work(0.3)], certificates)
     yield from _memory(seen, None, "TLS on both sides")
 
 
@@ -179,7 +182,7 @@ def _loaded(relay: Relay, stations: list[int], works: list[Work], certificates: 
             pass_fds=[inherited],
         )
     if done.returncode:
-        raise SystemExit(f"the load generator failed: {done.stderr}")
+        raise SystemExit(f"the load of {relay.name} failed: {done.stderr}")
     return msgspec.convert(json.loads(done.stdout), list[Seen])
 
 
@@ -195,8 +198,9 @@ def _line(
     """Return the agent's figure beside that of a peer, or why there is none."""
     if peer in missing:
         return LeftOut(name, goal, missing[peer])
-    pairs = zip(rounds[AGENT], rounds[peer], strict=True)
-    return Figure(name, unit, PEERS[peer], [Round(quantity(ours), quantity(theirs)) for ours, theirs in pairs], goal)
+    pairs = [Round(quantity(ours), quantity(theirs)) for ours, theirs in zip(rounds[AGENT], rounds[peer], strict=True)]
+    shares = [seen.works[0].share for who in (AGENT, peer) for seen in rounds[who]]
+    return Figure(name, unit, PEERS[peer], pairs, goal, shares)
 
 
 def _made(folder: Path) -> Path:

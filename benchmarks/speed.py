@@ -1,5 +1,6 @@
 """All lines of the goals table in one run: the relay, durable events, the compiler. Prints and writes the result."""
 
+import os
 import sys
 import tempfile
 import time
@@ -13,9 +14,10 @@ import trio
 from benchmarks import compiling, journal, scenarios
 from benchmarks.certificates import write_certificates
 from benchmarks.machine import describe, raise_descriptor_limit
-from benchmarks.report import Figure, Line, Round, markdown
+from benchmarks.plot import svg
+from benchmarks.report import Figure, Line, Round, markdown, quiet
 
-RESULT: Final = Path(__file__).parent / "results" / "latest.md"
+RESULTS: Final = Path(__file__).parent / "results"
 EVENT_ROUNDS: Final = 3
 EVENT_STATIONS: Final = 100
 EVENT_SECONDS: Final = 0.8
@@ -24,15 +26,18 @@ EVENT_SECONDS: Final = 0.8
 def main() -> int:
     """Measure, print, write; returns 0: a goal that is missed stands in the table, and fails nothing."""
     began = time.monotonic()
+    load = f"load {os.getloadavg()[0]:.1f} before it"
     lines = []
     with tempfile.TemporaryDirectory(prefix="pointsman-benchmark-") as folder:
         for line in measured(Path(folder)):
             lines.append(line)
             print("  ".join(line.cells()[:6]), file=sys.stderr, flush=True)
-    result = markdown(lines, [*describe(), f"{time.monotonic() - began:.0f} s in all"])
+    machine = describe()
+    result = markdown(lines, [*machine, f"{time.monotonic() - began:.0f} s in all, {load}; {quiet(lines)}"])
     print(result, end="")
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(result, encoding="utf-8")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "latest.md").write_text(result, encoding="utf-8")
+    (RESULTS / "latest.svg").write_text(svg(lines, machine[0]), encoding="utf-8")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.report import Amount, Figure, LeftOut, Line, Round, bound, factor, markdown
+from benchmarks.report import Amount, Figure, LeftOut, Line, Round, bound, factor, markdown, quiet
 
 
 def a_figure(*rounds: tuple[float, float], goal: float | None = None) -> Figure:
@@ -59,3 +59,11 @@ def test_goals_are_written_as_people_say_them(goal: float, said: str) -> None:
 def test_small_ratios_are_written_as_fractions() -> None:
     assert factor(0.1) == "1/10.0"
     assert factor(1.25) == "1.25"
+
+
+def test_a_busy_machine_is_told() -> None:
+    figure = Figure("relay", "µs", "a bare relay", [Round(1.0, 1.0)], shares=[0.4, 0.5, 0.6])
+    alone = Figure("relay", "µs", "a bare relay", [Round(1.0, 1.0)], shares=[0.99])
+
+    assert quiet([figure]).startswith("under full load a relay had 50 % of its core: the machine is busy")
+    assert quiet([alone]) == "under full load a relay had 99 % of its core"
