@@ -33,14 +33,16 @@ $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml a
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
+# One worker a core; a file stays with its worker.
+PYTEST := -m pytest -n auto --dist loadfile
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python $(PYTEST)
 
 # A site controller has no compiler: the agent and the ground floor must stand without it.
 test-agent-alone: setup
 	@UV_PROJECT_ENVIRONMENT=.venv-agent $(BIN)/uv sync --frozen --quiet --package pointsman-agent --group test --python $(BIN)/python
 	@! .venv-agent/bin/python -c 'import pointsman_compiler' 2>/dev/null || { echo "the compiler is installed in .venv-agent" >&2; exit 1; }
-	@.venv-agent/bin/python -m pytest tests/agent tests/schema
+	@.venv-agent/bin/python $(PYTEST) tests/agent tests/schema
 
 chaos: setup
 	@POINTSMAN_CHAOS_KILLS=50 $(BIN)/python -m pytest -q -s tests/agent/test_chaos.py
