@@ -1,6 +1,5 @@
 """The CALLs of one asking side of a link: open, waiting, held, freed (rules 12 to 14)."""
 
-from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -51,10 +50,10 @@ class Lane:
         self.asker = asker
         self.answerer = asker.other
         self.open: PendingCall | None = None
-        self.waiting: deque[PendingCall] = deque()
+        self.waiting: list[PendingCall] = []
         self.waiting_characters = 0
         self.held: dict[str, HeldCall] = {}
-        self.freed: OrderedDict[str, bool] = OrderedDict()
+        self.freed: dict[str, bool] = {}
         self.keeps_answered = True
 
     def known(self, call_id: str) -> Frame | None:
@@ -82,10 +81,10 @@ class Lane:
             return
         if len(call_id) > LONGEST_FREED_ID:
             return
+        self.freed.pop(call_id, None)  # or it would keep its old place
         self.freed[call_id] = answered
-        self.freed.move_to_end(call_id)
         if len(self.freed) > FREED_IDS_KEPT:
-            self.freed.popitem(last=False)
+            del self.freed[next(iter(self.freed))]
 
     def hold(self, frame: Frame, intercept: Intercept, now: float) -> bool:
         """Keep a CALL that is being decided on; False, and nothing kept, when too many are."""
@@ -105,7 +104,7 @@ class Lane:
         """Take the CALL that waited longest."""
         if not self.waiting:
             return None
-        call = self.waiting.popleft()
+        call = self.waiting.pop(0)  # at most 64
         self.waiting_characters -= len(call.text)
         return call
 

@@ -227,15 +227,35 @@ def is_sendable(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
+class _MaskKeys:
+    """Fresh keys for all connections: one system call gives those of many frames."""
+
+    __slots__ = ("_keys", "_next")
+
+    def __init__(self) -> None:
+        self._keys = b""
+        self._next = 0
+
+    def take(self) -> bytes:
+        """Return a key that was never given out."""
+        if self._next >= len(self._keys):
+            self._keys = os.urandom(4 * _KEYS_AT_ONCE)
+            self._next = 0
+        key = self._keys[self._next : self._next + 4]
+        self._next += 4
+        return key
+
+
+_KEYS: Final = _MaskKeys()
+
+
 class FrameWriter:
     """Writes one direction of a connection. `is_masked`: as a client must, with a fresh key a frame (section 5.3)."""
 
-    __slots__ = ("_is_masked", "_keys", "_next_key")
+    __slots__ = ("_is_masked",)
 
     def __init__(self, *, is_masked: bool) -> None:
         self._is_masked = is_masked
-        self._keys = b""
-        self._next_key = 0
 
     def text(self, text: str) -> bytes:
         """Return the frames of a text message, in fragments of 16 KiB."""
@@ -274,17 +294,8 @@ class FrameWriter:
             head = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
         if not self._is_masked:
             return head + payload
-        key = self._key()
+        key = _KEYS.take()
         return head + key + (apply_mask(payload, key) if length else b"")
-
-    def _key(self) -> bytes:
-        """One system call gives the keys of many frames."""
-        if self._next_key >= len(self._keys):
-            self._keys = os.urandom(4 * _KEYS_AT_ONCE)
-            self._next_key = 0
-        key = self._keys[self._next_key : self._next_key + 4]
-        self._next_key += 4
-        return key
 
 
 def cut_reason(reason: str) -> str:
