@@ -155,7 +155,10 @@ class StationRequest:
     """A station's opening handshake, read and not yet answered."""
 
     def __init__(self, request: WebSocketRequest, stream: OwnedStream, tap: _Tap, guard: _Guard) -> None:
-        self._request = request
+        self._request: WebSocketRequest | None = request
+        self._target = request.path
+        self._offered = tuple(request.proposed_subprotocols)
+        self._authorization = next((value for name, value in request.headers if name.lower() == b"authorization"), None)
         self._stream = stream
         self._tap = tap
         self._guard = guard
@@ -163,22 +166,24 @@ class StationRequest:
     @property
     def has_offered(self) -> bool:
         """Whether the station offers any subprotocol."""
-        return bool(self._request.proposed_subprotocols)
+        return bool(self._offered)
 
     def opening(self, certificate_name: str | None) -> OpeningRequest:
         """Return what the station shows, for `handshake.admit`."""
-        authorization = next((value for name, value in self._request.headers if name.lower() == b"authorization"), None)
         return OpeningRequest(
-            target=self._request.path,
-            authorization=authorization,
-            offered=tuple(self._request.proposed_subprotocols),
+            target=self._target,
+            authorization=self._authorization,
+            offered=self._offered,
             certificate_name=certificate_name,
         )
 
     async def accept(self, protocol: str | None) -> Opened:
-        """Answer 101 with `protocol`; raises WireLost when the station has gone meanwhile."""
+        """Answer 101 with `protocol`; raises WireLost when the station has gone meanwhile. Only for one call."""
+        # Let go of here: the library's connection would live as long as the station's task, at 8 kB each.
+        request, self._request = self._request, None
+        assert request is not None
         try:
-            await self._request.accept(subprotocol=protocol)
+            await request.accept(subprotocol=protocol)
         except _BROKEN as error:
             raise WireLost(str(error)) from error
         finally:
@@ -188,6 +193,7 @@ class StationRequest:
     async def refuse(self, status: int, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         """Answer with an HTTP status and end the connection; never raises."""
         with contextlib.suppress(*_BROKEN):  # a station that has gone need not be told
+            assert self._request is not None
             await self._request.reject(status, extra_headers=[*(headers or []), (b"Content-Length", b"0")])
         self._guard.end()
         await self._stream.finish()
