@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors bench bench-isolation bench-stations fuzz chaos clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors bench bench-isolation bench-stations fuzz soak chaos clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
 	@echo "make fuzz              the compiler against files that no person would write (MINUTES=10)"
+	@echo "make soak              2,000 stations that come, go and misbehave; every text checked (30 minutes; MINUTES=2)"
 	@echo "make clean             remove everything that make made"
 
 # One stamp stands for "the environment is what uv.lock says".
@@ -80,6 +81,10 @@ bench-stations: setup
 MINUTES ?= 10
 fuzz: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.fuzzing --minutes $(MINUTES)
+
+soak: MINUTES = 30
+soak: setup
+	@PYTHONPATH=tests $(BIN)/python -m support.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv .venv-agent build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -38,7 +38,11 @@ class AgentProcess(RunningAgent):
 
 @asynccontextmanager
 async def agent_process(
-    folder: Path, config: Config, *, descriptors: tuple[int, int] | None = None
+    folder: Path,
+    config: Config,
+    *,
+    descriptors: tuple[int, int] | None = None,
+    secrets: dict[str, bytes] | None = None,
 ) -> AsyncIterator[AgentProcess]:
     """Run `pointsman-agent` on `config` until the block ends; yields once the bundle is in force.
 
@@ -46,6 +50,8 @@ async def agent_process(
     It must end by SIGTERM, well and in time; raises AssertionError otherwise.
     """
     agent = AgentProcess(folder, free_port())
+    for name, content in (secrets or {}).items():
+        (agent.secrets / name).write_bytes(content)
     agent.write(config)
     command = run_command(agent) if descriptors is None else _limited(run_command(agent), *descriptors)
     with (folder / "agent.log").open("w") as log:
