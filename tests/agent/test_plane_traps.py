@@ -3,6 +3,7 @@
 The numbers are those of the list that the data plane was built against; each test says what goes wrong in its name.
 """
 
+import gc
 import hashlib
 import os
 import random
@@ -439,6 +440,42 @@ async def talk_without_end(station: RawPeer, sent: list[str]) -> None:
             await station.send_frame(TEXT, text)
         except trio.BrokenResourceError:
             return
+
+
+@PLAIN_AND_TLS
+async def test_a_link_that_has_ended_leaves_nothing_to_the_garbage_collector(tmp_path: Path, is_tls: bool) -> None:
+    async with raw_legs(tmp_path, "CP-1", is_tls=is_tls) as legs:
+        await come_close_and_vanish(legs)  # what is made once
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for _ in range(5):
+                await come_close_and_vanish(legs)
+            gc.collect()
+            left = {
+                type(each).__qualname__ for each in gc.garbage if type(each).__module__.startswith("pointsman_agent")
+            }
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+        assert left == set()
+
+
+async def come_close_and_vanish(legs: Legs) -> None:
+    """Make a link that ends in order, and one that does not; both are over when this returns."""
+    async with legs.joined() as (station, uplink):
+        await station.send_frame(CLOSE, b"\x03\xe8")
+        await uplink.send_frame(CLOSE, await uplink.receive(CLOSE))
+        await station.wait_end()
+        await uplink.wait_end()
+    async with legs.joined() as (station, uplink):
+        await station.reset()
+        await uplink.send_frame(CLOSE, await uplink.receive(CLOSE))
+        await uplink.wait_end()
+    await legs.agent.wait_status(lambda status: status["stationsConnected"] == 0)
 
 
 async def test_trap_09_a_deadline_is_not_held_up_by_a_younger_one_of_another_station(tmp_path: Path) -> None:

@@ -19,15 +19,23 @@ class PlaneRelay:
         self._case = case
         self._station = station
         self._supervision = supervision
+        self._pair: Pair | None = None
 
     async def run(self) -> None:
         """Relay until either side or the session ends; both sockets are closed then."""
+        try:
+            await self._run()
+        finally:
+            if self._pair is not None:
+                self._pair.part()
+
+    async def _run(self) -> None:
         over = trio.Event()
         record = self._case.status.station(self._case.route.identity)
         async with trio.open_nursery() as nursery:
             pair = Pair(Link(self._case.settings), Chores(self._case, nursery, self._report).carry_out, over.set)
-            self._pair = pair
             self._join(pair)
+            self._pair = pair
             record.traffic = pair
             nursery.start_soon(self._await_end)
             try:
@@ -45,8 +53,9 @@ class PlaneRelay:
         pair.join(handed, liveness_of(self._case.route, now), self._reactor, self._case.budget, now)
 
     async def _report(self, event: Event) -> None:
+        assert self._pair is not None
         self._pair.tell(event, trio.current_time())
 
     async def _await_end(self) -> None:
         await self._case.session.end_asked.wait()
-        self._pair.tell(self._case.session.ending, trio.current_time())
+        await self._report(self._case.session.ending)
