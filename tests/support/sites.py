@@ -1,5 +1,7 @@
 """Configurations and bundles of tests as plain values: each helper fills in what a test does not care about."""
 
+import itertools
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -133,12 +135,21 @@ def a_password(secret: str, form: str = "text") -> PasswordReference:
     return PasswordReference(secret=secret, format=form)  # type: ignore[arg-type]  # plain words in tests
 
 
+_FIRST_PORT, _PORTS = 10_000, 20_000  # below the range from which the system gives ports to outgoing connections
+_ports = itertools.count(os.getpid() * 97)  # processes that test beside each other begin apart
+
+
 def free_port() -> int:
-    """Return a TCP port of loopback that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
+    """Return a TCP port of loopback that nobody has, and that the system gives nobody by itself."""
+    for number in itertools.islice(_ports, _PORTS):
+        port = _FIRST_PORT + number % _PORTS
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
+    raise RuntimeError("no port is free")
 
 
 def replace_file(path: Path, content: bytes) -> None:
