@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -135,7 +134,8 @@ class TransactionReport:
 
 def transaction_row(record: TransactionRecord, time_zone: str) -> Row:
     """Return the object of the API: times in the site's zone, with their offset, so that the hour that comes twice in
-    autumn stays two. What a station wrote that is no time is replaced by when it was received."""
+    autumn stays two. What a station wrote that is no time is replaced by when it was received; what the site's zone cannot
+    hold, at either end of the calendar, stays as written."""
     return {
         "station": record.station,
         "transactionId": record.transaction_id,
@@ -149,8 +149,13 @@ def transaction_row(record: TransactionRecord, time_zone: str) -> Row:
 
 
 def _local(said: str | None, received: str, time_zone: str) -> str:
-    moment: datetime | None = read_rfc3339(said or "") or read_rfc3339(received)
-    return received if moment is None else moment.astimezone(zone(time_zone)).isoformat(timespec="seconds")
+    said_moment = read_rfc3339(said or "")
+    moment = said_moment or read_rfc3339(received)
+    written = received if said is None or said_moment is None else said
+    try:
+        return written if moment is None else moment.astimezone(zone(time_zone)).isoformat(timespec="seconds")
+    except OverflowError:  # before the year 1 or after 9999 there
+        return written
 
 
 async def _ask(operator: LocalOperator, request: requests.Request) -> Row:

@@ -1,0 +1,28 @@
+"""Transactions as the interface and the table show them, whatever stations take the time to be."""
+
+import pytest
+from pointsman_agent.entries import TransactionRecord
+from pointsman_agent.remotecontrol import transaction_row
+
+RECEIVED = "2026-11-22T12:00:00Z"
+
+
+def a_record(started: str, stopped: str | None = None) -> TransactionRecord:
+    ended = None if stopped is None else RECEIVED
+    return TransactionRecord("LOC-01", "7", "04ab", 1, started, RECEIVED, stopped, ended, 1000, "Local")
+
+
+@pytest.mark.parametrize(
+    ("written", "time_zone"),
+    [("9999-12-31T23:59:59Z", "Europe/Paris"), ("0001-01-01T00:00:00Z", "America/St_Johns")],
+)
+def test_a_time_that_the_sites_zone_cannot_hold_is_shown_as_written(written: str, time_zone: str) -> None:
+    row = transaction_row(a_record(written, written), time_zone)
+
+    assert (row["started"], row["ended"]) == (written, written)
+
+
+def test_what_is_no_time_is_replaced_by_when_it_was_received() -> None:
+    row = transaction_row(a_record("noon", ""), "Europe/Paris")
+
+    assert (row["started"], row["ended"]) == ("2026-11-22T13:00:00+01:00", "2026-11-22T13:00:00+01:00")
