@@ -5,12 +5,15 @@ can be anybody's claim.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 FIRST_DELAY_S: Final = 0.25
 LONGEST_DELAY_S: Final = 4.0
 FORGOTTEN_AFTER_S: Final = 60.0  # without another failure
 ADDRESSES_KEPT: Final = 1024
+MOST_WAITING: Final = 64  # delayed answers at once: a quarter of the handshakes that a listener has in flight
 TOLD_A_MINUTE: Final = 10  # by address; the rest is counted
 
 
@@ -30,6 +33,7 @@ class Doorkeeper:
 
     def __init__(self) -> None:
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._waiting = 0
 
     def delay(self, address: str, now: float) -> float:
         """Note a failure from `address`; return for how many seconds its answer waits: none for the first."""
@@ -45,6 +49,15 @@ class Doorkeeper:
             return 0.0
         doublings = min(failures.times - 2, 8)
         return float(min(FIRST_DELAY_S * 2**doublings, LONGEST_DELAY_S))
+
+    @contextmanager
+    def waiting(self) -> Iterator[bool]:
+        """Count an answer that is delayed; False when too many are, and this one should not be."""
+        self._waiting += 1
+        try:
+            yield self._waiting <= MOST_WAITING
+        finally:
+            self._waiting -= 1
 
     def is_told(self, address: str, now: float) -> int | None:
         """Return how many failures were kept silent since the last that was told; None: this one is silent too."""

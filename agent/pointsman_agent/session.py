@@ -14,7 +14,7 @@ from pointsman_agent.replacements import Newcomer, Replacements
 from pointsman_agent.routing import Route
 from pointsman_agent.status import LastError, Status
 
-REPLACED_WITHIN_S: Final = 4.0  # rule 7 gives the old uplink 2 s to close; its socket 2 s to drain
+REPLACED_WITHIN_S: Final = 2.0  # rule 7: by then the old uplink is closed; its station, if it is mute, goes later
 _NORMAL: Final = 1000
 
 log = structlog.get_logger()

@@ -106,13 +106,13 @@ class _Connection:
             return  # accepted in the moment in which the listener went
         with trio.fail_after(HANDSHAKE_WITHIN_S):
             request, peer_name = await self._read_request(nursery, ready)
-        self._shaken()
         opening = request.opening(peer_name)
         profile = ready.listener.security_profile
         match admit(opening, in_force.routing, in_force.secrets, security_profile=profile):
             case Refused() as refused:
-                await self._refuse(request, refused)
+                await self._refuse(request, refused)  # still a handshake: strangers must not pile up behind the bound
             case Admitted() as admitted:
+                self._shaken()
                 await self._claim(nursery, in_force, request, admitted)
 
     async def _claim(
@@ -157,7 +157,8 @@ class _Connection:
             status.station(refused.identity).last_error = status.error(refused.error, refused.why)
             if silent is not None:
                 await self._keep_security_event(refused.identity, "FailedToAuthenticate", refused.why)
-        await trio.sleep(delay)
+        with doorkeeper.waiting() as has_place:
+            await trio.sleep(delay if has_place else 0.0)
         await request.refuse(refused.status, _CHALLENGE if refused.status == 401 else [])
 
     async def _keep_security_event(self, identity: str, kind: str, detail: str) -> None:

@@ -102,6 +102,8 @@ class _Tap(trio.abc.Stream):
             self._is_refused = True
             return self._head[given:]
         end += len(_END_OF_HEAD)
+        if end > LARGEST_HEAD_BYTES:
+            raise h11.RemoteProtocolError(f"a head of more than {LARGEST_HEAD_BYTES} bytes")
         self._is_open = False
         self.rest = self._head[end:]
         return self._head[given:end]

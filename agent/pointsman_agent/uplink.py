@@ -173,7 +173,9 @@ class Uplinks:
         assert route.supervision_name is not None
         place = _key_place(in_force, route)
         configured = place[-1]
-        keys = await trio.to_thread.run_sync(self._keys.candidates, *place)
+        keys = await trio.to_thread.run_sync(
+            self._keys.candidates, *place, abandon_on_cancel=True
+        )  # connectTimeout holds
         for key in keys:
             try:
                 opened = await self._open(nursery, in_force, route, protocols, key)
