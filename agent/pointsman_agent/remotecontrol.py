@@ -21,6 +21,7 @@ from pointsman_agent.ports import Journal, JournalFault
 from pointsman_agent.web.errors import AdminError
 
 CENTRAL: Final = "Central"
+MOST_IN_A_REPORT: Final = 100_000  # transactions; a report is one answer of the admin interface
 _TOKEN_BYTES: Final = 8
 
 Row = dict[str, object]
@@ -112,30 +113,31 @@ class RemoteControl:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReport:
-    """Shows the transactions of local groups."""
+    """Shows the transactions of local groups, at most `most`. `read` takes a time and a number."""
 
     holder: Holder
-    read: Callable[[str], Awaitable[list[TransactionRecord]]]
+    read: Callable[[str, int], Awaitable[list[TransactionRecord]]]
+    most: int = MOST_IN_A_REPORT
 
-    async def rows(self, since: str | None) -> list[Row]:
-        """Return the transactions received from `since` on (RFC 3339; None: all), oldest first. Raises AdminError."""
+    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
+        """Return the newest transactions received from `since` on (RFC 3339; None: all), oldest first, and whether
+        older ones were left out. Raises AdminError."""
         moment = None if since is None else read_rfc3339(since)
         if since is not None and moment is None:
             raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
         try:
-            records = await self.read("" if moment is None else rfc3339(moment))
+            records = await self.read("" if moment is None else rfc3339(moment), self.most + 1)
         except JournalFault as error:
             raise AdminError(503, f"the journal does not answer: {error}") from error
         in_force = self.holder.current
-        return [
-            transaction_row(each, "UTC" if in_force is None else in_force.routing.config.time_zone) for each in records
-        ]
+        time_zone = "UTC" if in_force is None else in_force.routing.config.time_zone
+        return [transaction_row(each, time_zone) for each in records[-self.most :]], len(records) > self.most
 
 
 def transaction_row(record: TransactionRecord, time_zone: str) -> Row:
     """Return the object of the API: times in the site's zone, with their offset, so that the hour that comes twice in
-    autumn stays two. What a station wrote that is no time is replaced by when it was received; what the site's zone cannot
-    hold, at either end of the calendar, stays as written."""
+    autumn stays two. What a station wrote that is no time is replaced by when it was received; what the site's zone
+    cannot hold, at either end of the calendar, stays as written."""
     return {
         "station": record.station,
         "transactionId": record.transaction_id,

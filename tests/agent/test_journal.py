@@ -578,3 +578,45 @@ async def test_r36_nothing_that_was_receipted_is_lost_or_doubled_by_a_kill(tmp_p
     assert len({(station, meter) for station, meter, _ in starts}) == len(starts)
     assert len({given for *_, given in starts}) == len(starts)
     assert len(set(events)) == len(events)
+
+
+async def test_a_report_keeps_the_newest_oldest_first_over_any_number_of_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman_agent.journal.sqlite.PAGE", 3)
+    clock = FakeClock()
+    async with open_journal(tmp_path / "j.sqlite3", lambda: rfc3339(clock.now())) as journal:
+        for number in range(20):
+            await journal.append(start(f"CP-{number:02}"))
+            clock.advance(minutes=number % 2)  # two share each time of receipt
+        names = [f"CP-{number:02}" for number in range(20)]
+
+        assert [each.station for each in await journal.transactions_since("")] == names
+        assert [each.station for each in await journal.transactions_since("", 7)] == names[-7:]
+        later = await journal.transactions_since("2026-11-22T12:05:00Z")
+        assert [each.station for each in later] == names[10:]
+
+
+async def test_what_a_station_sends_is_stored_between_the_pages_of_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman_agent.journal.sqlite.PAGE", 1)
+    ended: list[str] = []
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        for number in range(50):
+            await journal.append(start(f"CP-{number:02}"))
+
+        async def report() -> None:
+            await journal.transactions_since("")
+            ended.append("report")
+
+        async def store() -> None:
+            await journal.append(start("NEW"))
+            ended.append("start")
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(report)
+                nursery.start_soon(store)
+
+    assert ended == ["start", "report"]

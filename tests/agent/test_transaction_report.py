@@ -2,7 +2,8 @@
 
 import pytest
 from pointsman_agent.entries import TransactionRecord
-from pointsman_agent.remotecontrol import transaction_row
+from pointsman_agent.inforce import Holder
+from pointsman_agent.remotecontrol import TransactionReport, transaction_row
 
 RECEIVED = "2026-11-22T12:00:00Z"
 
@@ -26,3 +27,16 @@ def test_what_is_no_time_is_replaced_by_when_it_was_received() -> None:
     row = transaction_row(a_record("noon", ""), "Europe/Paris")
 
     assert (row["started"], row["ended"]) == ("2026-11-22T13:00:00+01:00", "2026-11-22T13:00:00+01:00")
+
+
+@pytest.mark.parametrize(("count", "is_cut"), [(3, False), (4, True)])
+async def test_a_report_of_too_many_keeps_the_newest_and_says_so(count: int, is_cut: bool) -> None:
+    records = [a_record(f"2026-11-22T12:00:0{number}Z") for number in range(count)]
+
+    async def read(moment: str, at_most: int) -> list[TransactionRecord]:
+        return records[-at_most:]
+
+    rows, said = await TransactionReport(Holder(), read, most=3).rows(None)
+
+    assert [row["started"] for row in rows] == [f"2026-11-22T12:00:0{n}+00:00" for n in range(count - 3, count)]
+    assert said is is_cut

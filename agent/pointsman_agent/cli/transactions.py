@@ -26,7 +26,10 @@ def transactions(since: str | None, form: str | None, state: Path, url: str | No
     from pointsman_agent.transactiontables import transactions_csv, transactions_text
 
     with asking_agent():
-        rows = get_transactions(find_access(state, url), moment(since))
+        rows, is_cut = get_transactions(find_access(state, url), moment(since))
+    if is_cut:
+        words = f"only the newest {len(rows)} are shown, older ones are left out; --since asks for fewer"
+        click.echo(f"pointsman-agent: {words}", err=True)
     match form:
         case "json":
             click.echo(json.dumps(rows, indent=2))

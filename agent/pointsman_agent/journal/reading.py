@@ -15,10 +15,15 @@ _LAST_READING: Final = (
     " UNION ALL SELECT id, energy_wh FROM events WHERE transaction_key = key AND sequence IS NULL)"
     " WHERE energy_wh IS NOT NULL ORDER BY id DESC LIMIT 1)"
 )
+LATEST: Final = ("\U0010ffff", "", "")  # a place in time after all that is received
+Place = tuple[str, str, str]
+"""Where a transaction stands in a report: received, station, transaction id."""
+
 _RECORD: Final = (
     "SELECT station, transaction_id, badge, connector, started, received, stopped, ended,"
     f" max(0, coalesce(meter_stop, {_LAST_READING}) - meter_start), reason FROM transactions"
-    " WHERE received >= ? ORDER BY received, station, transaction_id LIMIT ?"
+    " WHERE received >= ?1 AND received <= ?2 AND (received, station, transaction_id) < (?2, ?3, ?4)"
+    " ORDER BY received DESC, station DESC, transaction_id DESC LIMIT ?5"
 )
 
 
@@ -43,9 +48,11 @@ def open_of_station(database: sqlite3.Connection, station: str) -> list[OpenTran
     return [OpenTransaction(*row) for row in database.execute(sql, (station,))]
 
 
-def transactions_since(database: sqlite3.Connection, moment: str) -> list[TransactionRecord]:
-    """Return the transactions received from `moment` on (RFC 3339, UTC), oldest first."""
-    return [TransactionRecord(*row) for row in database.execute(_RECORD, (moment, MOST_IN_A_REPORT))]
+def transactions_before(
+    database: sqlite3.Connection, before: Place, moment: str, at_most: int
+) -> list[TransactionRecord]:
+    """Return the transactions received from `moment` on (RFC 3339, UTC) that stand before a place, newest first."""
+    return [TransactionRecord(*row) for row in database.execute(_RECORD, (moment, *before, at_most))]
 
 
 def security_events_since(database: sqlite3.Connection, moment: str) -> list[tuple[str, SecurityEvent]]:

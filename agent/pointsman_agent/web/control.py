@@ -13,6 +13,9 @@ from pointsman_agent.web.errors import AdminError
 Row = dict[str, object]
 Body = TypeVar("Body")
 
+CUT_HEADER: Final = "Pointsman-Cut"
+"""On a report that lacks the oldest of what was asked for."""
+
 _MOST_CONNECTORS: Final = 10_000
 
 
@@ -77,11 +80,12 @@ def control_routes(control: Control) -> list[Route]:
     ]
 
 
-def transactions_route(rows: Callable[[str | None], Awaitable[list[Row]]]) -> Route:
-    """Return `GET /api/transactions[?since=TIME]`."""
+def transactions_route(rows: Callable[[str | None], Awaitable[tuple[list[Row], bool]]]) -> Route:
+    """Return `GET /api/transactions[?since=TIME]`; a header says where older ones were left out."""
 
     async def transactions(request: Request) -> Response:
-        return JSONResponse(await rows(request.query_params.get("since")))
+        found, is_cut = await rows(request.query_params.get("since"))
+        return JSONResponse(found, headers={CUT_HEADER: "true"} if is_cut else None)
 
     return Route("/api/transactions", transactions)
 
