@@ -100,6 +100,8 @@ class OpenTransaction(msgspec.Struct, frozen=True):
     station: str
     transaction_id: str
     started: str
+    connector: int | None = None
+    meter_start: int | None = None
 
 
 class TransactionRecord(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,7 +121,12 @@ class TransactionRecord(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What the journal says of a stored entry: the id of a 1.6 start, and whether the entry was there already."""
+    """What the journal says of a stored entry: the id of a 1.6 start, and whether the entry was there already.
+
+    `charges_at`: the stations of the badge's open transactions that are older than the entry's, by the commit's own
+    order: what is decided before the commit cannot see a start of the same moment.
+    """
 
     transaction_id: int | None = None
     is_repeat: bool = False
+    charges_at: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ station that is about to go to a remote operator is served here once more: not t
 
 from typing import Final
 
+import msgspec
 import structlog
 import trio
 from pointsman_schema.badgelist import fold_badge
@@ -13,7 +14,7 @@ from pointsman_schema.bundle import LOCAL, Group
 
 from pointsman_agent import liveness
 from pointsman_agent.badges import Decision, Verdict, decide
-from pointsman_agent.entries import OpenTransaction, TransactionStart
+from pointsman_agent.entries import OpenTransaction, Receipt, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
 from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
 from pointsman_agent.ocpp.answers import (
@@ -23,6 +24,7 @@ from pointsman_agent.ocpp.answers import (
     answer,
     badge_of,
     is_own_token,
+    is_start_of,
     token_type_of,
     transaction_of,
 )
@@ -261,9 +263,23 @@ class LocalOperator:
             return call_result(call.id, reply.payload)
         receipt = await self._journal.append(reply.entry)
         self._status.journal_fault = None
+        if decision is not None and await self._charges_by_now(decision, receipt, call, payload):
+            decision = msgspec.structs.replace(decision, verdict=Verdict.CONCURRENT)
+            reply = answer(self.protocol, msgspec.structs.replace(asked, decision=decision))
         if isinstance(reply.entry, TransactionStart):
             return call_result(call.id, {"transactionId": receipt.transaction_id, **reply.payload})
         return call_result(call.id, reply.payload)
+
+    async def _charges_by_now(self, decision: Decision, receipt: Receipt, call: Frame, payload: Payload) -> bool:
+        """Whether a badge that was accepted came second in the end: another station's start was stored meanwhile."""
+        rules = self._rules()
+        if decision.verdict is not Verdict.ACCEPTED or not receipt.charges_at or rules is None:
+            return False
+        routing, group_name, group = rules
+        if group.authentication is None or group.authentication.concurrent == "allow":
+            return False
+        is_in_group = not routing.stations_of(group_name).isdisjoint(receipt.charges_at)
+        return is_in_group and not await self._is_own_start(badge_of(self.protocol, call.action, payload) or "")
 
     async def _decide(self, call: Frame, payload: Payload) -> Decision | None:
         number = badge_of(self.protocol, call.action, payload)
@@ -319,4 +335,4 @@ class LocalOperator:
         """Whether a CALL belongs to `transaction`: by its id, or as the same 1.6 start sent again (rule 35)."""
         if transaction.station != self.identity:
             return False
-        return transaction.transaction_id == own or transaction.started == payload.get("timestamp")
+        return transaction.transaction_id == own or is_start_of(transaction, self.protocol, payload)

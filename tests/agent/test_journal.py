@@ -202,11 +202,26 @@ async def test_open_transactions_of_a_badge_are_found_until_they_end(opened: Ope
 
         at = "2026-11-22T12:00:00Z"
         assert sorted(found, key=lambda each: each.station) == [
-            OpenTransaction("CP-1", str(number), at),
-            OpenTransaction("CP-2", "t-1", at),
+            OpenTransaction("CP-1", str(number), at, 1, 10),
+            OpenTransaction("CP-2", "t-1", at, 1),
         ]
         assert await journal.open_with_badge("04ab") == []
         assert await journal.open_with_badge("ff") == []
+
+
+async def test_a_receipt_tells_where_the_badge_charged_before(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        first = await journal.append(start("CP-1"))
+        second = await journal.append(start("CP-2", badge="04ab"))
+        third = await journal.append(event(0, "Started", station="CP-3", badge="04AB"))
+        first_again = await journal.append(start("CP-1"))
+        second_again = await journal.append(start("CP-2"))
+        await journal.append(stop(first.transaction_id, "CP-1"))
+        fourth = await journal.append(start("CP-4"))
+
+    assert [each.charges_at for each in (first, second, third)] == [(), ("CP-1",), ("CP-1", "CP-2")]
+    assert [first_again.charges_at, second_again.charges_at] == [(), ("CP-1",)]
+    assert fourth.charges_at == ("CP-2", "CP-3")
 
 
 async def test_samples_and_security_events_are_taken_as_often_as_they_come(opened: Opened) -> None:

@@ -205,6 +205,32 @@ async def test_a_badge_that_charges_is_refused_elsewhere_in_its_group_only() -> 
     assert await status_at("LOC-01", a_start(at="2026-11-22T12:30:00Z")) == "ConcurrentTx"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "text"),
+    [("ocpp1.6", a_start()), ("ocpp2.0.1", an_event(STAFF_BADGE)), ("ocpp2.1", an_event(STAFF_BADGE))],
+)
+async def test_of_two_starts_of_a_badge_at_the_same_moment_one_is_accepted(protocol: str, text: str) -> None:
+    site = a_two_station_site("refuse")
+    async with site.serving("LOC-01", protocol) as first, site.serving("LOC-02", protocol) as second:
+        first.arrive(text)
+        second.arrive(text)
+        await trio.testing.wait_all_tasks_blocked()
+        answers = [json.loads(sent)[2] for wire in (first, second) for sent in wire.sent]
+
+    infos = [answer["idTagInfo" if protocol == "ocpp1.6" else "idTokenInfo"] for answer in answers]
+    assert sorted(info["status"] for info in infos) == ["Accepted", "ConcurrentTx"]
+
+
+@pytest.mark.parametrize("changes", [{"connectorId": 2}, {"meterStart": 11}], ids=["connector", "meter"])
+async def test_r35_another_start_with_the_same_time_is_a_second_one(changes: dict[str, int]) -> None:
+    site = a_two_station_site("refuse")
+    fields = {"connectorId": 1, "idTag": STAFF_BADGE, "meterStart": 10, "timestamp": AT}
+
+    _, answer = await site.answers(a_start(), call("StartTransaction", fields | changes, "2"))
+
+    assert answer[2]["idTagInfo"] == {"status": "ConcurrentTx"}
+
+
 async def test_a_badge_may_charge_twice_where_the_group_allows_it() -> None:
     site = a_two_station_site("allow")
     await site.answers(a_start())

@@ -89,11 +89,17 @@ class MemoryStore:
 class _Transaction:
     def __init__(self, key: str, station: str, transaction_id: str, badge: str, started: str) -> None:
         self.key = key
+        self.connector: int | None = None
+        self.meter_start: int | None = None
         self.station = station
         self.transaction_id = transaction_id
         self.badge = badge
         self.started = started
         self.is_open = True
+
+    def as_open(self) -> OpenTransaction:
+        """Return what is asked of an open transaction."""
+        return OpenTransaction(self.station, self.transaction_id, self.started, self.connector, self.meter_start)
 
 
 class MemoryJournal:
@@ -145,20 +151,12 @@ class MemoryJournal:
     async def open_with_badge(self, badge: str) -> list[OpenTransaction]:
         """Return the open transactions of a folded badge number; raises JournalFault."""
         await self._checkpoint()
-        return [
-            OpenTransaction(each.station, each.transaction_id, each.started)
-            for each in self._transactions.values()
-            if each.is_open and each.badge == badge
-        ]
+        return [each.as_open() for each in self._transactions.values() if each.is_open and each.badge == badge]
 
     async def open_of_station(self, station: str) -> list[OpenTransaction]:
         """Return the open transactions of a station, oldest first; raises JournalFault."""
         await self._checkpoint()
-        return [
-            OpenTransaction(each.station, each.transaction_id, each.started)
-            for each in self._transactions.values()
-            if each.is_open and each.station == station
-        ]
+        return [each.as_open() for each in self._transactions.values() if each.is_open and each.station == station]
 
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station; raises JournalFault."""
@@ -188,12 +186,18 @@ class MemoryJournal:
         same = (start.station, start.connector, badge, start.meter_start, start.timestamp)
         number, received = self._starts.get(same, (0, datetime.min.replace(tzinfo=UTC)))
         if number and self._clock.now() - received < SAME_START_WITHIN and self._transactions[str(number)].is_open:
-            return Receipt(number, is_repeat=True)
+            return Receipt(number, is_repeat=True, charges_at=self._older_with_badge(badge, str(number)))
         self._last_id += 1
         key = str(self._last_id)
-        self._transactions[key] = _Transaction(key, start.station, key, badge, start.timestamp)
+        self._transactions[key] = fresh = _Transaction(key, start.station, key, badge, start.timestamp)
+        fresh.connector, fresh.meter_start = start.connector, start.meter_start
         self._starts[same] = (self._last_id, self._clock.now())
-        return Receipt(self._last_id)
+        return Receipt(self._last_id, charges_at=self._older_with_badge(badge, key))
+
+    def _older_with_badge(self, badge: str, key: str) -> tuple[str, ...]:
+        keys = list(self._transactions)
+        older = [self._transactions[each] for each in keys[: keys.index(key)]]
+        return tuple(each.station for each in older if each.is_open and each.badge == badge)
 
     def _stop(self, stop: TransactionStop) -> Receipt:
         transaction = self._transactions.get(str(stop.transaction_id))
@@ -215,9 +219,10 @@ class MemoryJournal:
         fresh = _Transaction(key, event.station, event.transaction_id, badge, event.timestamp)
         transaction = self._transactions.setdefault(key, fresh)
         transaction.badge = transaction.badge or badge
+        transaction.connector = transaction.connector or event.connector
         if event.kind == "Ended":
             transaction.is_open = False
-        return Receipt()
+        return Receipt(charges_at=self._older_with_badge(badge, key) if badge else ())
 
 
 class FakeWire:

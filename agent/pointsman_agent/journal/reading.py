@@ -35,15 +35,18 @@ def open_transactions(database: sqlite3.Connection) -> dict[str, int]:
 
 def open_with_badge(database: sqlite3.Connection, badge: str) -> list[OpenTransaction]:
     """Return the open transactions of a folded badge number, in the order in which they came."""
-    sql = "SELECT station, transaction_id, started FROM transactions WHERE badge = ? AND stopped IS NULL ORDER BY rowid"
+    sql = (
+        "SELECT station, transaction_id, started, connector, meter_start FROM transactions"
+        " WHERE badge = ? AND stopped IS NULL ORDER BY rowid"
+    )
     return [OpenTransaction(*row) for row in database.execute(sql, (badge,))]
 
 
 def open_of_station(database: sqlite3.Connection, station: str) -> list[OpenTransaction]:
     """Return the open transactions of a station, oldest first."""
     sql = (
-        "SELECT station, transaction_id, started FROM transactions WHERE station = ? AND stopped IS NULL"
-        " ORDER BY received, transaction_id"
+        "SELECT station, transaction_id, started, connector, meter_start FROM transactions"
+        " WHERE station = ? AND stopped IS NULL ORDER BY received, transaction_id"
     )
     return [OpenTransaction(*row) for row in database.execute(sql, (station,))]
 

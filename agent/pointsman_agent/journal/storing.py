@@ -71,7 +71,7 @@ def _start(database: sqlite3.Connection, start: TransactionStart, received: str)
         (start.station, start.connector, badge, start.meter_start, start.timestamp, received),
     ).fetchone()
     if row is not None:
-        return Receipt(int(row[0]), is_repeat=True)
+        return Receipt(int(row[0]), is_repeat=True, charges_at=_older_with_badge(database, badge, str(row[0])))
     (number,) = database.execute(
         "UPDATE counters SET value = value % 2147483647 + 1 WHERE name = 'transaction' RETURNING value"
     ).fetchone()
@@ -81,7 +81,15 @@ def _start(database: sqlite3.Connection, start: TransactionStart, received: str)
         (str(number), start.station, badge, start.connector, start.meter_start, start.timestamp, received),
     )
     _event(database, received, start.station, str(number), "StartTransaction", start.text, start.meter_start)
-    return Receipt(number)
+    return Receipt(number, charges_at=_older_with_badge(database, badge, str(number)))
+
+
+def _older_with_badge(database: sqlite3.Connection, badge: str, key: str) -> tuple[str, ...]:
+    sql = (
+        "SELECT station FROM transactions WHERE badge = ? AND stopped IS NULL"
+        " AND rowid < (SELECT rowid FROM transactions WHERE key = ?) ORDER BY rowid"
+    )
+    return tuple(station for (station,) in database.execute(sql, (badge, key)))
 
 
 def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) -> Receipt:
@@ -129,7 +137,9 @@ def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: s
             "UPDATE transactions SET stopped = ?, ended = ?, reason = ?, meter_stop = ? WHERE key = ?",
             (event.timestamp, received, event.reason, event.energy_wh, key),
         )
-    return receipt
+    if not event.badge:
+        return receipt
+    return Receipt(charges_at=_older_with_badge(database, fold_badge(event.badge), key))
 
 
 def _event(

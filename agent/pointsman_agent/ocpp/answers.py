@@ -17,6 +17,7 @@ from ocpp.v201.enums import AuthorizationStatusEnumType
 from pointsman_agent.badges import Decision, Verdict
 from pointsman_agent.entries import (
     Entry,
+    OpenTransaction,
     SecurityEvent,
     TransactionEvent,
     TransactionSample,
@@ -106,6 +107,13 @@ def transaction_of(protocol: str, payload: Payload) -> str | None:
         number = _integer(payload, "transactionId")
         return None if number is None else str(number)
     return _text(_object(payload, "transactionInfo"), "transactionId") or None
+
+
+def is_start_of(transaction: OpenTransaction, protocol: str, payload: Payload) -> bool:
+    """Return whether `payload` is the 1.6 StartTransaction that began `transaction`, sent again; its badge and station
+    have been compared already (rule 35)."""
+    said = (_integer(payload, "connectorId") or 0, _integer(payload, "meterStart") or 0, payload.get("timestamp"))
+    return protocol == "ocpp1.6" and said == (transaction.connector, transaction.meter_start, transaction.started)
 
 
 def answer(protocol: str, asked: Asked) -> Reply:
