@@ -18,15 +18,20 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def transactions_text(rows: Sequence[Row], *, colour: bool = False) -> str:
-    """Return the table: local times without their offset, energy in kWh."""
+    """Return the table: local times, with their offset where it changes; energy in kWh."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in _TITLES:
         table.add_column(title, overflow="fold", justify="right" if title == "kWh" else "left")
+    before = None
     for row in rows:
+        moments = [row["started"], *([] if row["ended"] is None else [row["ended"]])]
+        offsets = [_offset(moment) for moment in moments]
+        changes = len({*offsets, before or offsets[0]}) > 1
+        before = offsets[-1]
         energy = "-" if row["energyWh"] is None else f"{row['energyWh'] / 1000:.2f}"
-        times = (_clock(row["started"]), "charges" if row["ended"] is None else _clock(row["ended"]))
-        cells = (row["station"], row["badge"] or "-", *times, energy, row["reason"] or "-")
-        table.add_row(*map(printable, cells))
+        clocks = [_clock(moment, is_exact=changes) for moment in moments]
+        badge, reason = (printable(row[name] or "-") for name in ("badge", "reason"))
+        table.add_row(printable(row["station"]), badge, clocks[0], *(clocks[1:] or ["charges"]), energy, reason)
     return render(table, colour=colour)
 
 
@@ -46,5 +51,12 @@ def _cell(value: object) -> object:
     return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
-def _clock(moment: str) -> str:
-    return moment[:16].replace("T", " ")
+def _clock(moment: str, *, is_exact: bool) -> str:
+    """The offset goes below, for 80 columns hold no more."""
+    clock = moment[:16].replace("T", " ")
+    return printable(clock) + (f"\n{printable(_offset(moment))}" if is_exact else "")
+
+
+def _offset(moment: str) -> str:
+    """The offset of an RFC 3339 time."""
+    return "Z" if moment.endswith(("Z", "z")) else moment[-6:]

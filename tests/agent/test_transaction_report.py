@@ -4,6 +4,7 @@ import pytest
 from pointsman_agent.entries import TransactionRecord
 from pointsman_agent.inforce import Holder
 from pointsman_agent.remotecontrol import TransactionReport, transaction_row
+from pointsman_agent.transactiontables import transactions_text
 
 RECEIVED = "2026-11-22T12:00:00Z"
 
@@ -40,3 +41,21 @@ async def test_a_report_of_too_many_keeps_the_newest_and_says_so(count: int, is_
 
     assert [row["started"] for row in rows] == [f"2026-11-22T12:00:0{n}+00:00" for n in range(count - 3, count)]
     assert said is is_cut
+
+
+def test_the_table_shows_the_offset_of_times_where_it_changes() -> None:
+    times = [
+        ("2026-10-24T22:00:00Z", "2026-10-24T23:00:00Z"),
+        ("2026-10-25T00:30:00Z", "2026-10-25T01:15:00Z"),  # 02:30 to 02:15, by clocks that were set back at 03:00
+        ("2026-10-25T08:00:00Z", "2026-10-25T09:00:00Z"),
+        ("2026-10-25T10:00:00Z", None),
+    ]
+    lines = transactions_text([transaction_row(a_record(*each), "Europe/Paris") for each in times]).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[2:6] for line in lines[1:3]] == [
+        ["2026-10-25", "00:00", "2026-10-25", "01:00"],
+        ["2026-10-25", "02:30", "2026-10-25", "02:15"],
+    ]
+    assert lines[3].split() == ["+02:00", "+01:00"]
+    assert len(lines) == 6
