@@ -48,6 +48,9 @@ class RemoteControl:
         operator = self._operator(station)
         if badge is not None and not is_badge(badge):
             raise AdminError(400, f"{badge!r} is no badge: 1 to 36 printable ASCII characters")
+        if badge is not None and not requests.takes(operator.protocol, badge):
+            message = f"{badge} has {len(badge)} characters; OCPP 1.6, which {operator.identity} speaks, takes 20"
+            raise AdminError(400, message)
         token, token_type = (await self._own_token(operator), CENTRAL) if badge is None else self._known(badge)
         number = secrets.randbelow(requests.LARGEST_REMOTE_START_ID)
         return await _ask(operator, requests.start(operator.protocol, token, token_type, connector, number))

@@ -172,3 +172,20 @@ async def test_transactions_are_listed_for_people_programs_and_spreadsheets(tmp_
     assert max(map(len, text.stdout.splitlines())) <= 80
     assert json.loads(none.stdout) == []
     assert (wrong.returncode, "yesterday" in wrong.stderr) == (1, True)
+
+
+async def test_a_badge_that_is_too_long_for_ocpp_16_is_refused_and_nothing_is_sent(tmp_path: Path) -> None:
+    heard: list[str] = []
+
+    async def note(call: Call) -> CallResult:
+        heard.append(call.action)
+        return CallResult(call.id, {"status": "Accepted"})
+
+    async with a_site(tmp_path, "ocpp1.6", handler=note) as (agent, _):
+        refused = await command(agent, "start", "LOC-01", "--badge", "A" * 21)
+        taken = await command(agent, "start", "LOC-01", "--badge", "A" * 20)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "21 characters" in refused.stderr
+    assert taken.returncode == 0
+    assert heard.count("RemoteStartTransaction") == 1

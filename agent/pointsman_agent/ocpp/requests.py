@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 LARGEST_REMOTE_START_ID = 2**31 - 1
+LONGEST_ID_TAG = 20  # CiString20Type of OCPP 1.6
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -19,6 +20,11 @@ class Request(msgspec.Struct, frozen=True):
 
     action: str
     payload: dict[str, Any]
+
+
+def takes(protocol: str, token: str) -> bool:
+    """Return whether a start with `token` can be put in the words of that version."""
+    return protocol != "ocpp1.6" or len(token) <= LONGEST_ID_TAG
 
 
 def start(protocol: str, token: str, token_type: str, connector: int, remote_start_id: int) -> Request:
