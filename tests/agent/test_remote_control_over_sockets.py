@@ -189,3 +189,43 @@ async def test_a_badge_that_is_too_long_for_ocpp_16_is_refused_and_nothing_is_se
     assert "21 characters" in refused.stderr
     assert taken.returncode == 0
     assert heard.count("RemoteStartTransaction") == 1
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": "\\ud800"}',
+        '{"a": %s}' % ("[" * 2000 + "]" * 2000),
+        '{"a": %s}' % ("[" * 101 + "]" * 101),
+    ],
+    ids=["NaN", "infinite", "surrogate", "2000 levels", "102 levels"],
+)
+async def test_a_payload_that_cannot_be_sent_is_a_usage_error_in_one_line(tmp_path: Path, payload: str) -> None:
+    refused = await agent_command("call", "LOC-01", "DataTransfer", payload, "--state", str(tmp_path))
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+async def test_a_payload_as_deep_as_may_be_goes_to_the_station_as_it_is(tmp_path: Path) -> None:
+    heard: list[object] = []
+    payload = json.loads('{"a": ' + "[" * 99 + "]" * 99 + "}")
+
+    async def note(call: Call) -> CallResult:
+        heard.append(call.payload)
+        return CallResult(call.id, {})
+
+    async with a_site(tmp_path, "ocpp1.6", handler=note) as (agent, _):
+        asked = await command(agent, "call", "LOC-01", "DataTransfer", json.dumps(payload))
+
+    assert asked.returncode == 0, asked.stderr
+    assert payload in heard
+
+
+async def test_transactions_in_two_forms_at_once_are_a_usage_error(tmp_path: Path) -> None:
+    refused = await agent_command("transactions", "--json", "--csv", "--state", str(tmp_path))
+
+    assert refused.returncode == 2
+    assert "exclude each other" in refused.stderr

@@ -14,6 +14,8 @@ _ANSWERS = "Exit code 0 when the station does it, 1 when it does not, 4 when no 
 _connector_option = click.option(
     "--connector", type=click.IntRange(1), default=1, show_default=True, help="Connector (OCPP 2.x: EVSE)."
 )
+MOST_LEVELS = 100  # of arrays and objects in a payload; OCPP's own have less than ten
+_TOO_DEEP = f"PAYLOAD is nested deeper than {MOST_LEVELS} levels"
 _YES = frozenset({"Accepted", "Scheduled", "Unlocked"})
 
 
@@ -33,6 +35,10 @@ def call(station: str, action: str, payload: str, state: Path, url: str | None) 
         content = json.loads(payload)
     except ValueError as error:
         fail(f"PAYLOAD is no JSON: {error}", EXIT_USAGE)
+    except RecursionError:
+        fail(_TOO_DEEP, EXIT_USAGE)
+    if _is_deeper(content, MOST_LEVELS):
+        fail(_TOO_DEEP, EXIT_USAGE)
     answer = _ask(state, url, "call", station, {"action": action, "payload": content})
     click.echo(json.dumps(answer["answer"] if answer["error"] is None else answer["error"], indent=2))
     sys.exit(0 if answer["error"] is None else EXIT_NO)
@@ -83,9 +89,26 @@ def unlock(station: str, connector: int, state: Path, url: str | None, as_json: 
     _show(_ask(state, url, "unlock", station, {"connector": connector}), as_json)
 
 
+def _is_deeper(content: object, levels: int) -> bool:
+    """Whether arrays and objects are nested deeper; level by level, for recursion has a bound of its own."""
+    level = [content]
+    for _ in range(levels + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return False
+        level = [item for items in inner for item in items]
+    return True
+
+
 def _ask(state: Path, url: str | None, what: str, station: str, body: dict[str, Any]) -> dict[str, Any]:
     from pointsman_agent.client import ask_station, find_access
 
+    try:
+        json.dumps([station, body], ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        fail("what was given holds characters that UTF-8 cannot say, such as half of a surrogate pair", EXIT_USAGE)
+    except ValueError:
+        fail("PAYLOAD is no JSON: it has no NaN and no number without end", EXIT_USAGE)
     with asking_agent():
         return ask_station(find_access(state, url), what, station, body)
 

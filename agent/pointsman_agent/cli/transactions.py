@@ -16,12 +16,14 @@ from pointsman_agent.cli.since import moment, since_option
     "Example: pointsman-agent transactions --since 30d --csv > november.csv"
 )
 @since_option
-@click.option("--json", "form", flag_value="json", help="The object of the API instead of a table.")
-@click.option("--csv", "form", flag_value="csv", help="CSV, RFC 4180.")
+@click.option("--json", "as_json", is_flag=True, help="The object of the API instead of a table.")
+@click.option("--csv", "as_csv", is_flag=True, help="CSV, RFC 4180.")
 @state_option
 @admin_url_option
-def transactions(since: str | None, form: str | None, state: Path, url: str | None) -> None:
+def transactions(since: str | None, as_json: bool, as_csv: bool, state: Path, url: str | None) -> None:
     """List the transactions of local groups, oldest first."""
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
     from pointsman_agent.client import find_access, get_transactions
     from pointsman_agent.transactiontables import transactions_csv, transactions_text
 
@@ -30,10 +32,9 @@ def transactions(since: str | None, form: str | None, state: Path, url: str | No
     if is_cut:
         words = f"only the newest {len(rows)} are shown, older ones are left out; --since asks for fewer"
         click.echo(f"pointsman-agent: {words}", err=True)
-    match form:
-        case "json":
-            click.echo(json.dumps(rows, indent=2))
-        case "csv":
-            click.echo(transactions_csv(rows), nl=False)
-        case _:
-            click.echo(transactions_text(rows, colour=sys.stdout.isatty()), nl=False)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif as_csv:
+        click.echo(transactions_csv(rows), nl=False)
+    else:
+        click.echo(transactions_text(rows, colour=sys.stdout.isatty()), nl=False)
