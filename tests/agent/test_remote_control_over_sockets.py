@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sqlite3
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pointsman_agent.remotecontrol import MOST_IN_A_REPORT
 from pointsman_simulator.frames import Call, CallResult
 from pointsman_simulator.station import Station, connect_station, no_answer, run_boot, run_session
 from pointsman_simulator.supervision import open_supervision
-from support.agents import RunningAgent, running_agent
+from support.agents import RunningAgent, running_agent, started
 from support.programs import agent_command
 from support.sites import STAFF_BADGE, a_config, a_local_group, a_remote_group, a_station, a_supervision
 
@@ -229,3 +231,26 @@ async def test_transactions_in_two_forms_at_once_are_a_usage_error(tmp_path: Pat
 
     assert refused.returncode == 2
     assert "exclude each other" in refused.stderr
+
+
+async def test_a_report_of_more_than_it_holds_lacks_the_oldest_and_says_so(tmp_path: Path) -> None:
+    async with running_agent(tmp_path, a_config()) as agent:
+        pass
+    database = sqlite3.connect(agent.state / "journal.sqlite3")
+    at = "2026-11-22T12:00:00Z"
+    rows = [(str(number), f"S-{number:06}", str(number), at, at) for number in range(MOST_IN_A_REPORT + 1)]
+    with database:
+        database.executemany(
+            "INSERT INTO transactions (key, station, transaction_id, badge, started, received)"
+            " VALUES (?, ?, ?, '', ?, ?)",
+            rows,
+        )
+    database.close()
+
+    async with started(agent):
+        report = await command(agent, "transactions", "--json")
+
+    listed = json.loads(report.stdout)
+    assert report.returncode == 0
+    assert [listed[0]["station"], listed[-1]["station"], len(listed)] == ["S-000001", "S-100000", MOST_IN_A_REPORT]
+    assert "only the newest 100000 are shown" in report.stderr
