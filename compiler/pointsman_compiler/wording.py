@@ -5,17 +5,16 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Final
 
-
 MOST_COMPARED: Final = 200
 """Names that are compared letter by letter; a comparison costs some 10 µs, and a file may hold as many wrong names."""
 
 
-def nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, known: Collection[str], *, most: int = MOST_COMPARED) -> str:
     """Return `; did you mean …?` with the known name next to `name`, or nothing.
 
-    Of many names only those of the same length and first letter, or nearly so, are compared.
+    Of more than `most` names only those of the same length and first letter, or nearly so, are compared.
     """
-    if len(known) > MOST_COMPARED:
+    if len(known) > most:
         first = name[:1].casefold()
         near = (each for each in known if each[:1].casefold() == first and abs(len(each) - len(name)) <= 1)
         known = list(islice(near, MOST_COMPARED // 10))

@@ -261,7 +261,7 @@ async def tail_process(agent: RunningAgent, station: Station) -> AsyncIterator[t
         assert process.stdout is not None
         said = b""
         with trio.fail_after(WITHIN_S):
-            while b"supervision" not in said:
+            while not (b"CP-1  station" in said and b"CP-1  supervision" in said):  # it may begin between the two
                 await station.call("Authorize", {"idTag": BADGE})
                 with trio.move_on_after(0.2):
                     said += await process.stdout.receive_some()

@@ -36,7 +36,8 @@ def _time_zone(site: LayeredSite) -> Iterator[Problem]:
     if name is None or name in zone_names():
         return
     canonical = canonical_zone(name)
-    meant = f"; did you mean `{canonical}`?" if canonical else nearest(name, zone_names())
+    zones = zone_names()
+    meant = f"; did you mean `{canonical}`?" if canonical else nearest(name, zones, most=len(zones))
     remedy = "write the IANA name of a place, such as Europe/Paris, or UTC"
     yield site.problem(
         "PM385",
