@@ -120,8 +120,7 @@ class Gate:
     def _turn(self, station: str, now: float) -> float:
         """Return for how many seconds `station` waits for its turn in a return, 0 when it is its turn.
 
-        Turns are given out once, in the order in which stations come, 20 a second: so each is refused once, and not
-        again and again.
+        Turns are given out once, in the order in which stations come, 20 a second; who asks before its turn keeps it.
         """
         turn = self._turns.get(station)
         if turn is None:

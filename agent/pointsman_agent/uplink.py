@@ -35,7 +35,10 @@ from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.wire import StreamWire, client_wire
 
 GOING_AWAY: Final = 1001
-PROBE_WHILE_DOWN_S: Final = 5.0  # at most; one connection, so that the return is seen sooner than stations would try
+PROBE_WHILE_DOWN_S: Final = 3.0  # at most; one connection, so that the return is seen sooner than stations would try
+LONGEST_TOLD_S: Final = 4.0
+"""Retry-After at most, for who waits at the gate: stations add chance to it, some by a factor, and came back up to
+twice as late as their turn was. Who comes early keeps its turn."""
 PROBE_EVERY_S: Final = 60.0  # a supervision that no station reaches at the moment
 _LEAST_PROBE_WAIT_S: Final = 0.5
 _UNAUTHORIZED: Final = 401
@@ -139,7 +142,8 @@ class Uplinks:
         if held is not None:
             last = self._status.supervision(name).last_error
             detail = f"{name}: {held.why}, next try in {held.wait_s:.0f} s" + (f" ({last.message})" if last else "")
-            raise UplinkRefused(503, last.error if last else "closed", detail, retry_after=held.wait_s)
+            told = min(held.wait_s, LONGEST_TOLD_S)
+            raise UplinkRefused(503, last.error if last else "closed", detail, retry_after=told)
         try:
             yield
         finally:

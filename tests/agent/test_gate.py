@@ -66,7 +66,7 @@ def test_r27_after_the_return_sixteen_are_in_flight_at_most() -> None:
     assert gate.ask("CP-99", 21.0) is None
 
 
-def test_r27_after_the_return_twenty_a_second_have_their_turn_each_told_once_when() -> None:
+def test_r27_after_the_return_twenty_a_second_have_their_turn() -> None:
     gate = a_return()
     waits = [0.0 if (held := gate.ask(f"CP-{number}", 1.0)) is None else held.wait_s for number in range(200)]
     for number, wait in enumerate(waits):

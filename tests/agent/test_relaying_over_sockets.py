@@ -1,16 +1,19 @@
 """The relay as a whole: a real agent between stations and supervisions of the simulator, on real sockets."""
 
+import re
 import ssl
 from pathlib import Path
 
 import pytest
 import trio
 import trustme
+from pointsman_agent.uplink import LONGEST_TOLD_S
 from pointsman_simulator.errors import HandshakeRefused
 from pointsman_simulator.station import connect_station, report_security_event, run_session
 from pointsman_simulator.supervision import open_supervision
 from support.agents import RunningAgent, running_agent
 from support.cables import open_cable
+from support.heads import answering
 from support.sites import a_config, a_remote_group, a_station, a_supervision, a_unique_config, free_port
 from support.ways import Way, a_way
 
@@ -257,6 +260,25 @@ async def test_r27_a_station_that_is_refused_backs_off_alone(tmp_path: Path) -> 
 
         assert (first.status, second.status) == (502, 503)
         assert supervision.refused == [("CP-1", 404)]
+
+
+async def test_r27_stations_look_again_soon_while_the_gate_keeps_a_supervisions_two_minutes(
+    tmp_path: Path,
+) -> None:
+    asked: list[bytes] = []
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"
+    async with answering(busy, asked.append) as port:
+        config = a_unique_config(f"ws://127.0.0.1:{port}/ocpp", "CP-1", "CP-2")
+        async with running_agent(tmp_path, config) as agent:
+            first = await refusal(agent, "CP-1")
+            assert len([head for head in asked if head]) == 1
+            second = await refusal(agent, "CP-2")
+            why = (await agent.station("CP-2"))["lastError"]["message"]
+
+    assert (first.status, second.status) == (502, 503)
+    assert second.header("Retry-After") == f"{LONGEST_TOLD_S:.0f}"
+    assert re.search(r"next try in 1[12]\d s", why)  # the gate itself keeps to what the supervision asked for
+    assert len([head for head in asked if head]) == 1
 
 
 async def supervision_until(stop: trio.Event, *, task_status: trio.TaskStatus[str]) -> None:
