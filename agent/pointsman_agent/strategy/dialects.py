@@ -5,7 +5,7 @@ Both are called settings here and go by one name each: `LocalAuthListEnabled`, o
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -80,14 +80,10 @@ class Dialect16:
     )
 
     def read(self, names: Sequence[str]) -> Plan[dict[str, Found]]:
-        """See `Dialect`. A station that cannot take the list of keys is asked for each."""
+        """See `Dialect`."""
         found: dict[str, Found] = {}
-        for part in _parts(names, MOST_KEYS):
-            answer = yield Ask("GetConfiguration", {"key": part})
+        for _, answer in (yield from _answers("GetConfiguration", names, MOST_KEYS, lambda part: {"key": part})):
             found |= _configuration(answer)
-            if answer.error is not None and len(part) > 1:
-                for name in part:
-                    found |= _configuration((yield Ask("GetConfiguration", {"key": [name]})))
         return found
 
     def write(self, values: Mapping[str, str]) -> Plan[dict[str, str]]:
@@ -117,26 +113,24 @@ class Dialect2x:
 
     def read(self, names: Sequence[str]) -> Plan[dict[str, Found]]:
         """See `Dialect`."""
+
+        def asked(part: Sequence[str]) -> dict[str, Any]:
+            return {"getVariableData": [_variable(name) for name in part]}
+
         found: dict[str, Found] = {}
-        for part in _parts(names, MOST_VARIABLES):
-            answer = yield Ask("GetVariables", {"getVariableData": [_variable(name) for name in part]})
+        for part, answer in (yield from _answers("GetVariables", names, MOST_VARIABLES, asked)):
             found |= _variables(part, answer)
-            if answer.error is not None and len(part) > 1:
-                for name in part:
-                    answer = yield Ask("GetVariables", {"getVariableData": [_variable(name)]})
-                    found |= _variables([name], answer)
         return found
 
     def write(self, values: Mapping[str, str]) -> Plan[dict[str, str]]:
         """See `Dialect`."""
+
+        def asked(part: Sequence[str]) -> dict[str, Any]:
+            return {"setVariableData": [_assignment(name, values[name]) for name in part]}
+
         words: dict[str, str] = {}
-        for part in _parts(values, MOST_VARIABLES):
-            answer = yield Ask("SetVariables", {"setVariableData": [_assignment(name, values[name]) for name in part]})
+        for part, answer in (yield from _answers("SetVariables", values, MOST_VARIABLES, asked)):
             words |= _words(part, answer)
-            if answer.error is not None and len(part) > 1:
-                for name in part:
-                    answer = yield Ask("SetVariables", {"setVariableData": [_assignment(name, values[name])]})
-                    words |= _words([name], answer)
         return words
 
 
@@ -162,10 +156,19 @@ def dialect_of(protocol: str) -> Dialect:
     return Dialect16() if protocol == "ocpp1.6" else Dialect2x()
 
 
-def _parts(names: Iterable[str], size: int) -> Iterable[list[str]]:
+def _answers(
+    action: str, names: Iterable[str], most: int, payload: Callable[[Sequence[str]], dict[str, Any]]
+) -> Plan[list[tuple[Sequence[str], OwnAnswer]]]:
+    """Ask about `most` names at once, and about each of those where the station cannot take them together."""
+    answers: list[tuple[Sequence[str], OwnAnswer]] = []
     rest = iter(names)
-    while part := list(islice(rest, size)):
-        yield part
+    while part := list(islice(rest, most)):
+        answer = yield Ask(action, payload(part))
+        answers.append((part, answer))
+        if answer.error is not None and len(part) > 1:
+            for name in part:
+                answers.append(([name], (yield Ask(action, payload([name])))))
+    return answers
 
 
 def _configuration(answer: OwnAnswer) -> dict[str, Found]:
