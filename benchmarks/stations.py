@@ -20,7 +20,7 @@ from itertools import count
 from typing import Any, Final
 
 from benchmarks.load_generator import ANSWER_PARTS, CALL_PARTS, Load
-from benchmarks.supervision import raise_descriptor_limit
+from benchmarks.machine import raise_descriptor_limit
 
 CONNECT_WITHIN_S: Final = 10.0
 RETRY_S: Final = 1.0

@@ -3,12 +3,12 @@
 Stations may come and go. Says `listening` on a line of its own once they can.
 """
 
-import resource
 import socket
 import sys
 from typing import Final
 
 from benchmarks.load_generator import ConnectionEnded, Load, Supervision
+from benchmarks.machine import raise_descriptor_limit
 
 BACKLOG: Final = 4096
 
@@ -29,12 +29,6 @@ class Patient(Supervision):
             super().answer()
         except (ConnectionEnded, OSError):
             self._load.forget(self._sock)
-
-
-def raise_descriptor_limit() -> None:
-    """Allow this process as many descriptors as it may have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main(port: int) -> None:

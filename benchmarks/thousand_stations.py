@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.machine import cpu_seconds, describe, free_port
+from benchmarks.machine import cpu_seconds, describe, free_port, raise_descriptor_limit
 from benchmarks.peers import Stations, stations, supervision
 from benchmarks.relaying import AgentProcess, agent_process
-from benchmarks.supervision import raise_descriptor_limit
 
 STATIONS: Final = 1000
 INTERVAL_S: Final = 2.0

@@ -48,16 +48,17 @@ def chains_to(roots: list[str]) -> Callable[[str], bool]:
 def _leads_to(leaf: x509.Certificate, others: list[x509.Certificate], anchors: list[x509.Certificate]) -> bool:
     current = leaf
     for _ in range(LONGEST_CHAIN):
-        if any(_is_issued_by(current, anchor) for anchor in anchors):
+        if any(is_issued_by(current, anchor) for anchor in anchors):
             return True
-        issuer = next((each for each in others if each != current and _is_issued_by(current, each)), None)
+        issuer = next((each for each in others if each != current and is_issued_by(current, each)), None)
         if issuer is None:
             return False
         current = issuer
     return False
 
 
-def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Return whether `issuer` signed `certificate`; its times are not looked at."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):

@@ -22,7 +22,6 @@ from pointsman_agent.streams import OwnedStream
 from pointsman_simulator.errors import HandshakeRefused
 from pointsman_simulator.station import connect_station, run_session
 from pointsman_simulator.supervision import open_supervision
-from structlog.testing import capture_logs
 from support.agents import RunningAgent, running_agent
 from support.cables import open_cable
 from support.rawpeers import (
@@ -43,18 +42,11 @@ from support.rawpeers import (
 )
 from support.sites import a_config, a_station, a_unique_config
 
+pytestmark = pytest.mark.usefixtures("bugs")
+
 HEARTBEAT = b'[2,"1","Heartbeat",{}]'
 ENDED_WITHIN_S = 8.0  # a close handshake of 2 s, draining of 2 s, and the other leg's after it
 MANY = 12
-
-
-@pytest.fixture(autouse=True)
-def bugs() -> Iterator[list[str]]:
-    """Whatever a peer does, it must not end in the boundary for our own errors; a test says here what it provokes."""
-    expected: list[str] = []
-    with capture_logs() as logs:
-        yield expected
-    assert {entry["event"] for entry in logs if entry["log_level"] == "error"} == set(expected)
 
 
 def connections(agent: RunningAgent) -> int:

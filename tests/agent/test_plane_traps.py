@@ -10,7 +10,7 @@ import random
 import resource
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from pointsman_agent.plane.channel import MESSAGES_A_PASS
 from pointsman_agent.plane.pair import Pair
 from pointsman_simulator.station import connect_station, run_session
 from pointsman_simulator.supervision import open_supervision
-from structlog.testing import capture_logs
 from support.agents import running_agent
 from support.legs import Legs, raw_legs
 from support.processes import agent_process
@@ -38,6 +37,8 @@ from support.rawpeers import (
 )
 from support.sites import a_config, a_remote_group, a_station, a_supervision, a_unique_config
 
+pytestmark = pytest.mark.usefixtures("bugs")
+
 PLAIN_AND_TLS = pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
 WITHIN_S = 10.0
 KIB = 1024
@@ -53,15 +54,6 @@ def a_text(number: int, size: int = 0) -> bytes:
 
 FIRST = [a_text(number) for number in range(3 * MESSAGES_A_PASS)]
 """More messages than one pass serves."""
-
-
-@pytest.fixture(autouse=True)
-def bugs() -> Iterator[list[str]]:
-    """Whatever a peer does, it must not end in the boundary for our own errors; a test says here what it provokes."""
-    expected: list[str] = []
-    with capture_logs() as logs:
-        yield expected
-    assert {entry["event"] for entry in logs if entry["log_level"] == "error"} == set(expected)
 
 
 @PLAIN_AND_TLS

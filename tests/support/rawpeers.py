@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
+from support.wsframes import NO_KEY, frame_with
 
 TEXT: Final = 0x81
 CLOSE: Final = 0x88
@@ -76,14 +77,7 @@ class RawPeer:
 
     def frame(self, first: int, payload: bytes = b"") -> bytes:
         """Return the bytes of one frame."""
-        bit, length = 0x80 if self._is_client else 0, len(payload)
-        if length < 126:
-            head = bytes([first, bit | length])
-        elif length < 65536:
-            head = bytes([first, bit | 126]) + length.to_bytes(2, "big")
-        else:
-            head = bytes([first, bit | 127]) + length.to_bytes(8, "big")
-        return head + (bytes(4) if self._is_client else b"") + payload
+        return frame_with(first, payload, key=NO_KEY if self._is_client else None)
 
     async def receive_frame(self, within_s: float = WITHIN_S) -> tuple[int, bytes] | None:
         """Return first byte and payload of the next frame, None at the end of the connection; raises TooSlowError."""

@@ -17,7 +17,11 @@ def frame(
     opcode: int, payload: bytes = b"", *, final: bool = True, reserved: int = 0, key: bytes | None = KEY
 ) -> bytes:
     """Return one frame; `reserved` are the three reserved bits as a number, `key` None leaves the mask out."""
-    first = final << 7 | reserved << 4 | opcode
+    return frame_with(final << 7 | reserved << 4 | opcode, payload, key=key)
+
+
+def frame_with(first: int, payload: bytes, *, key: bytes | None) -> bytes:
+    """Return one frame with that first byte."""
     bit, length = 0x80 if key is not None else 0, len(payload)
     if length < 126:
         head = bytes([first, bit | length])

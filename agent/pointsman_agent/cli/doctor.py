@@ -8,6 +8,7 @@ import click
 
 from pointsman_agent.cli.options import (
     allow_unsigned_option,
+    bundle_option,
     default_secrets,
     secrets_option,
     site_option,
@@ -21,13 +22,7 @@ from pointsman_agent.cli.outcome import EXIT_NO, EXIT_USAGE, fail
     epilog="Exit code 0 when nothing failed, 1 otherwise.\n\n"
     "Example: pointsman-agent doctor --bundle lyon.bundle --site lyon --trust site.pub"
 )
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    envvar="POINTSMAN_BUNDLE",
-    help="The bundle file that the agent is to follow.",
-)
+@bundle_option
 @site_option
 @trust_option
 @allow_unsigned_option

@@ -26,7 +26,7 @@ bundle_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     envvar="POINTSMAN_BUNDLE",
-    help="The bundle file. It is followed: a new one there is put in force.",
+    help="The bundle file that the agent follows: a new one there is put in force.",
 )
 site_option = click.option(
     "--site", metavar="ID", envvar="POINTSMAN_SITE", help="This site; needed until the state folder knows it."

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from pointsman_schema.bundle import Config, Listener
 
+from pointsman_agent.certificates import is_issued_by
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.ocpp.answers import rfc3339
 
@@ -83,7 +83,7 @@ def _chain(name: str, pem: str, now: datetime) -> Check:
     if not certificates:
         return _unreadable(name)
     for certificate, issuer in pairwise(certificates):
-        if not _is_issued_by(certificate, issuer):
+        if not is_issued_by(certificate, issuer):
             seen = f"{_subject(certificate)} is not signed by the next one in the chain, {_subject(issuer)}"
             return Check(name, "fail", seen, "order the chain: the certificate first, then each issuer")
     first_to_end = min(certificates, key=lambda each: each.not_valid_after_utc)
@@ -130,11 +130,3 @@ def _subject(certificate: x509.Certificate) -> str:
 
 def _day(certificate: x509.Certificate) -> str:
     return rfc3339(certificate.not_valid_after_utc).partition("T")[0]
-
-
-def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
