@@ -47,7 +47,7 @@ class Document:
 
     def place_within(self, place: Place, part: str) -> Place:
         """Return where `part` stands within `place`, or `place` itself where it is not found in its first line."""
-        line = LINE_BREAK.split(self.text)[place.line - 1]
+        line = self._lines[place.line - 1]
         end = place.end_column - 1 if place.end_line == place.line else len(line)
         found = line.find(part, place.column - 1, end)
         if found < 0:
@@ -68,6 +68,10 @@ class Document:
         """Return a problem at `path`."""
         place = self.place_of(path, part)
         return Problem(code, severity, message, help, place, pointer_of(path), tuple(related))
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return LINE_BREAK.split(self.text)
 
     @cached_property
     def _root(self) -> Spot:

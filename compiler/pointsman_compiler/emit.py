@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pointsman_schema.bundle import BundleFormatError, Source, read_payload, write_payload_of
 from pointsman_schema.envelope import (
-    LARGEST_ENVELOPE_BYTES,
     EnvelopeError,
     open_unverified,
     open_verified,
@@ -16,10 +15,6 @@ from pointsman_schema.envelope import (
 from pointsman_compiler.lock import lock_of
 from pointsman_compiler.resolve import ResolvedSite
 from pointsman_compiler.sources import SourceTree
-
-
-class BundleTooLarge(Exception):
-    """A bundle that agents would refuse for its size. The author of the site is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +30,13 @@ def make_bundle(site: ResolvedSite, tree: SourceTree, *, sequence: int, revision
     """Return the bundle of `site`, locked on the files of `tree`."""
     source = Source(revision=revision, file=site.file)
     lock = lock_of(tree, site.inputs)
-    digest, payload = write_payload_of(site.config, site=site.site, sequence=sequence, source=source, lock=lock)
+    digest, payload = write_payload_of(site.canonical, site=site.site, sequence=sequence, source=source, lock=lock)
     return NewBundle(site.site, digest, payload)
 
 
 def emit(bundle: NewBundle, keys: Sequence[Ed25519PrivateKey] = ()) -> bytes:
-    """Return the envelope of `bundle`, signed by each of `keys`; raises BundleTooLarge."""
-    envelope = seal(bundle.payload, keys)
-    if len(envelope) > LARGEST_ENVELOPE_BYTES:
-        raise BundleTooLarge(
-            f"the bundle of {bundle.site} has {len(envelope)} bytes, more than {LARGEST_ENVELOPE_BYTES}; "
-            "keep its badges in a secret list (`badges: [{secret: <name>}]`)"
-        )
-    return envelope
+    """Return the envelope of `bundle`, signed by each of `keys`."""
+    return seal(bundle.payload, keys)
 
 
 @dataclass(frozen=True, slots=True)

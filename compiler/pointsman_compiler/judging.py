@@ -4,7 +4,7 @@ Every site is judged whatever is wrong with the others; one with errors is not r
 rule object to one place, only the rule's problem is shown, because it knows what was meant.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -13,8 +13,8 @@ from pointsman_compiler.attachments import AttachmentReader, Attachments
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.grouping import Grouping, group_stations
 from pointsman_compiler.layers import LayeredSite, lay
-from pointsman_compiler.problems import Place, Problem
-from pointsman_compiler.resolve import ModelError, ResolvedSite, resolve
+from pointsman_compiler.problems import SHOWN_AT_MOST, Place, Problem, until_too_many
+from pointsman_compiler.resolve import ResolvedSite, Unbundled, resolve
 from pointsman_compiler.rules.badges import find_badge_problems
 from pointsman_compiler.rules.certificates import find_certificate_problems
 from pointsman_compiler.rules.fleet import RemoteStations, remote_stations
@@ -87,14 +87,17 @@ class Judge:
         document = self._document(file)
         if isinstance(document, list):
             return Judged(SiteReport(file, tuple(document)))
+        clear = tuple(until_too_many(find_clear_secrets(document)))
+        if len(clear) > SHOWN_AT_MOST:  # whatever else is said could show a secret that was not looked for any more
+            return Judged(SiteReport(file, clear))
         shape = find_shape_problems(document, "site")
         has_all = self.fleet_file is None or self.fleet.document is not None
         if not isinstance(document.data, dict) or not has_all:  # without its catalogue a site would seem to lack much
             return Judged(SiteReport(file, tuple(shape)))
-        site, problems = render_templates(lay(site_id(file), document, self.fleet.document))
+        site, broken = render_templates(lay(site_id(file), document, self.fleet.document))
         grouping = group_stations(site)
         attachments = self._attachments.read(site)
-        problems += self._rules(site, grouping, attachments)
+        problems = [*until_too_many(broken), *self._rules(site, grouping, attachments, clear)]
         problems += where_no_rule_objects(shape, problems)
         resolved = None
         if self.fleet.is_sound and not any(problem.severity == "error" for problem in problems):
@@ -113,7 +116,10 @@ class Judge:
         document = self._document(self.fleet_file)
         if isinstance(document, list):
             return FleetFile(None, tuple(document))
-        problems = (*find_clear_secrets(document), *find_catalogue_problems(document))
+        clear = tuple(until_too_many(find_clear_secrets(document)))
+        if len(clear) > SHOWN_AT_MOST:
+            return FleetFile(None, clear)
+        problems = (*clear, *until_too_many(find_catalogue_problems(document)))
         return FleetFile(document, problems, tuple(find_shape_problems(document, "fleet")))
 
     def _document(self, file: str) -> Document | list[Problem]:
@@ -123,8 +129,9 @@ class Judge:
             return [Problem("PM590", "error", error.message, error.help, Place(file, 1, 1, 1, 1), "")]
         return read_document(file, raw)
 
-    def _rules(self, site: LayeredSite, grouping: Grouping, attachments: Attachments) -> Iterator[Problem]:
-        clear = list(find_clear_secrets(site.document))
+    def _rules(
+        self, site: LayeredSite, grouping: Grouping, attachments: Attachments, clear: Sequence[Problem]
+    ) -> Iterator[Problem]:
         topics = (
             find_site_problems(site),
             find_url_problems(site),
@@ -139,15 +146,15 @@ class Judge:
         )
         yield from clear
         for topic in topics:
-            yield from where_no_rule_objects(topic, clear) if clear else topic
+            yield from until_too_many(where_no_rule_objects(topic, clear) if clear else topic)
 
     def _resolved(
         self, site: LayeredSite, grouping: Grouping, attachments: Attachments, problems: list[Problem]
     ) -> ResolvedSite | None:
         try:
             return resolve(site, grouping, attachments, self.fleet_file)
-        except ModelError as error:
-            problems.append(_breaks_model(site, error))
+        except Unbundled as error:
+            problems.append(_unbundled(site, error))
             return None
 
 
@@ -165,7 +172,5 @@ def where_no_rule_objects(problems: Iterable[Problem], rules: Iterable[Problem])
             yield problem
 
 
-def _breaks_model(site: LayeredSite, error: ModelError) -> Problem:
-    return site.problem(
-        "PM390", f"the site as a whole breaks the bundle's model: {error}", "correct the value that is named", ()
-    )
+def _unbundled(site: LayeredSite, error: Unbundled) -> Problem:
+    return site.problem("PM390", f"the site as a whole cannot be a bundle: {error}", error.help, ())

@@ -63,7 +63,7 @@ class Survey:
     order: Order | None = None
 
     def begin(self) -> Callable[[str], Seen]:
-        """Return the work on one site's file. It raises BundleTooLarge, and OSError for the folders of the order."""
+        """Return the work on one site's file. It raises OSError for the folders of the order."""
         tree = SourceTree(self.root)
         judge = Judge(tree, self.at)
         press = Press(tree, self.order) if self.order is not None else None

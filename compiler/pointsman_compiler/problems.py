@@ -4,9 +4,9 @@ A problem is a value: the parts of the compiler yield problems, `report/` render
 digits, and name a topic: 1xx YAML, 2xx shape, 3xx rules over one site, 4xx rules over the fleet, 5xx files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Severity = Literal["error", "warning"]
 
@@ -46,9 +46,41 @@ class Problem:
     related: tuple[Related, ...] = ()
 
 
+SHOWN_AT_MOST: Final = 1000
+"""Errors, and warnings, of one topic in one file that are shown: more are one mistake, by a program or on purpose."""
+
+
+def until_too_many(problems: Iterable[Problem], most: int = SHOWN_AT_MOST) -> Iterator[Problem]:
+    """Yield `most` of the errors in `problems` and as many warnings, and a note in the place of the next one.
+
+    Behind too many errors nothing is looked for any more; behind too many warnings, errors are.
+    """
+    seen: dict[Severity, int] = {"error": 0, "warning": 0}
+    for problem in problems:
+        seen[problem.severity] += 1
+        if seen[problem.severity] <= most:
+            yield problem
+        elif seen[problem.severity] == most + 1:
+            yield more_follow(problem, most)
+            if problem.severity == "error":
+                return
+
+
 def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Return `problems` by file, line, column and code; what is equal in these stands by path and message."""
     return sorted(problems, key=_order)
+
+
+def more_follow(first: Problem, shown: int) -> Problem:
+    """Return the note in the place of `first`, which is one more than is shown."""
+    return Problem(
+        "PM199",
+        first.severity,
+        f"from here on there are more {first.severity}s than the {shown} of a topic that are shown",
+        "mend those first, then check again",
+        first.place,
+        first.path,
+    )
 
 
 def _order(problem: Problem) -> tuple[str, int, int, str, str, str]:

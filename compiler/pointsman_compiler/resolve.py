@@ -3,13 +3,15 @@
 Built-in defaults are written out here and nowhere else. The result has gone through the bundle's own strict model.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from pointsman_schema.badgelist import fold_badge
 from pointsman_schema.bundle import LOCAL, Config
+from pointsman_schema.canonical import canonical_model
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
 from pointsman_compiler.attachments import Attachments
 from pointsman_compiler.badges import WrittenBadge, written_badges
@@ -41,48 +43,75 @@ ACTIVATION_DEFAULTS: Final[dict[str, Any]] = {"spread": 30, "probation": 120, "d
 JOURNAL_DEFAULTS: Final[dict[str, Any]] = {"keepDays": 400}
 
 
-class ModelError(Exception):
-    """A resolved site that breaks the bundle's model: a rule or the site's schema is laxer than it should be."""
+OTHER_BYTES: Final = 64 * 1024
+"""Room in a bundle for all but the configuration and the list of files: most of it for three hundred signatures."""
+INPUT_BYTES: Final = 128
+"""What a file takes in a bundle's lock, but for its name."""
+
+GAP: Final = "correct the value that is named, and report this gap in the rules of pointsman"
+
+
+class Unbundled(Exception):
+    """A site without errors that makes no bundle: it is too large, or the rules have a gap and the model refuses it."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @dataclass(frozen=True)
 class ResolvedSite:
     """One site with nothing implicit: its configuration, and where each of its values was written.
 
-    `written` maps a path in `config` (in the bundle's camelCase) to the path in the site that gave it, or to an origin
-    of its own; `origin` answers for any path.
+    A value comes from the path in the site that is its own in `config` (in the bundle's camelCase), unless `moved`
+    names another one for it or for what holds it, or an origin of its own; `origin` answers for any path.
     """
 
     site: str
     file: str
     config: Config
+    canonical: bytes
+    """The canonical form of `config`."""
     inputs: tuple[str, ...]
     """All files that went in, sorted, relative to the root."""
     layered: LayeredSite
-    written: Mapping[Path, Path | Origin]
+    moved: Mapping[Path, Path | Origin]
 
     def origin(self, path: Path) -> Origin:
         """Return where the value at `path` of the configuration was written; what nobody wrote is built in."""
+        source = path
         for length in range(len(path), 0, -1):
-            found = self.written.get(path[:length])
+            found = self.moved.get(path[:length])
             if isinstance(found, Origin):
                 return found
             if found is not None:
                 source = found + path[length:]
-                return BUILT_IN if self.layered.at(source, _ABSENT) is _ABSENT else self.layered.origin(source)
-        return BUILT_IN
+                break
+        return BUILT_IN if self.layered.at(source, _ABSENT) is _ABSENT else self.layered.origin(source)
 
 
 def resolve(site: LayeredSite, grouping: Grouping, attachments: Attachments, fleet_file: str | None) -> ResolvedSite:
-    """Return `site` resolved; it must be free of errors. Raises ModelError for what the rules should have refused."""
+    """Return `site` resolved; it must be free of errors. Raises Unbundled."""
     writer = _Writer(site, grouping, attachments)
     plain = writer.config()
     try:
         config = msgspec.convert(plain, Config, strict=True)
     except msgspec.ValidationError as error:
-        raise ModelError(str(error)) from error
-    inputs = {site.file, *attachments.files, *([fleet_file] if fleet_file else [])}
-    return ResolvedSite(site.site, site.file, config, tuple(sorted(inputs)), site, writer.written)
+        raise Unbundled(f"it breaks the bundle's model: {error}", GAP) from error
+    canonical = canonical_model(config)
+    inputs = tuple(sorted({site.file, *attachments.files, *([fleet_file] if fleet_file else [])}))
+    _demand_room(len(canonical), inputs)
+    return ResolvedSite(site.site, site.file, config, canonical, inputs, site, writer.moved)
+
+
+def _demand_room(config_bytes: int, inputs: Collection[str]) -> None:
+    """An envelope holds its payload in base64; what else is in there is the lock, names and signatures."""
+    room = LARGEST_ENVELOPE_BYTES // 4 * 3 - OTHER_BYTES - sum(map(len, inputs)) - INPUT_BYTES * len(inputs)
+    if config_bytes > room:
+        raise Unbundled(
+            f"its configuration has {config_bytes} bytes, and a bundle has room for {room}",
+            "keep its badges in a secret list on the controller (`badges: [{secret: <name>}]`)",
+        )
 
 
 class _Writer:
@@ -92,15 +121,15 @@ class _Writer:
         self.site = site
         self.grouping = grouping
         self.attachments = attachments
-        self.written: dict[Path, Path | Origin] = {}
+        self.moved: dict[Path, Path | Origin] = {("mode",): ("supervision",)}
 
     def config(self) -> dict[str, Any]:
         site = self.site
         return {
-            "title": self._take(("title",), ("title",), site.site),
-            "labels": self._take(("labels",), ("labels",), {}),
-            "timeZone": self._take(("timeZone",), ("timeZone",), None),
-            "mode": self._take(("mode",), ("supervision",), None),
+            "title": site.at(("title",), site.site),
+            "labels": site.at(("labels",), {}),
+            "timeZone": site.at(("timeZone",)),
+            "mode": site.at(("supervision",)),
             "supervisions": self._each(("supervisions",), self._supervision),
             "groups": self._groups(),
             "stations": self._each(("stations",), self._station),
@@ -111,23 +140,16 @@ class _Writer:
             "journal": self._defaulted(("journal",), JOURNAL_DEFAULTS),
         }
 
-    def _take(self, to: Path, path: Path, built_in: Any) -> Any:
-        """The written value at `path`, or the built-in one; either way `to` comes from there."""
-        self.written[to] = path
-        return self.site.at(path, built_in)
-
-    def _defaulted(self, path: Path, defaults: Mapping[str, Any], to: Path | None = None) -> dict[str, Any]:
+    def _defaulted(self, path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
         found = self.site.map_at(path)
-        self.written[to or path] = path
         return {key: found.get(key, value) for key, value in defaults.items()}
 
     def _each(self, path: Path, write: Callable[[Path, str], Any]) -> dict[str, Any]:
-        self.written[path] = path
         return {name: write((*path, name), name) for name in self.site.map_at(path)}
 
     def _supervision(self, path: Path, name: str) -> dict[str, Any]:
         values = self._defaulted(path, SUPERVISION_DEFAULTS)
-        values["url"] = str(parse_supervision_url(self._take((*path, "url"), (*path, "url"), "")))
+        values["url"] = str(parse_supervision_url(self.site.at((*path, "url"), "")))
         values["trust"] = self._roots((*path, "trust")) or None
         values["clientCertificate"] = self._key_pair((*path, "clientCertificate"))
         values["password"] = self._uplink_password((*path, "password"))
@@ -135,7 +157,6 @@ class _Writer:
         return values
 
     def _roots(self, path: Path) -> list[str]:
-        self._take(path, path, None)
         found = [
             certificate.pem
             for index in range(len(self.site.list_at(path)))
@@ -144,7 +165,7 @@ class _Writer:
         return sorted(set(found))
 
     def _key_pair(self, path: Path) -> dict[str, Any] | None:
-        if self._take(path, path, None) is None:
+        if self.site.at(path) is None:
             return None
         chain = "".join(certificate.pem for certificate in self.attachments.certificates[(*path, "chain")])
         return {"chain": chain, "key": self.site.at((*path, "key", "secret"))}
@@ -153,7 +174,7 @@ class _Writer:
         return self._password(path, path)
 
     def _proxy(self, path: Path) -> dict[str, Any] | None:
-        if self._take(path, path, None) is None:
+        if self.site.at(path) is None:
             return None
         url = parse_proxy_url(self.site.at((*path, "url")))
         return {"url": str(url), "password": self.site.at((*path, "password", "secret"))}
@@ -166,15 +187,16 @@ class _Writer:
         return groups
 
     def _group(self, to: Path, group: WrittenGroup) -> dict[str, Any]:
-        self.written[to] = group.path or BUILT_IN
+        self.moved[to] = group.path or BUILT_IN
         authentication = None
         if group.is_local:
             path = (*group.path, "authentication")
-            authentication = self._defaulted(path, AUTHENTICATION_DEFAULTS, (*to, "authentication"))
+            authentication = self._defaulted(path, AUTHENTICATION_DEFAULTS)
+            self.moved[(*to, "authentication")] = path
         return {
-            "operator": self._take((*to, "operator"), (*group.path, "operator"), LOCAL),
+            "operator": self.site.at((*group.path, "operator"), LOCAL),
             "authentication": authentication,
-            "stationKeys": self._take((*to, "stationKeys"), (*group.path, "stationKeys"), {}),
+            "stationKeys": self.site.at((*group.path, "stationKeys"), {}),
         }
 
     def _station(self, path: Path, name: str) -> dict[str, Any]:
@@ -183,12 +205,12 @@ class _Writer:
         if membership is None:
             (values["operator"],) = self.site.map_at(("supervisions",))
             values["group"] = None
-            self.written[(*path, "operator")] = ("supervisions", values["operator"])
+            self.moved[(*path, "operator")] = ("supervisions", values["operator"])
         else:
             values["operator"], values["group"] = membership.written.operator, membership.group
-            self.written[(*path, "operator")] = (*membership.written.path, "operator")
-            self.written[(*path, "group")] = membership.path
-        values["certificateName"] = self._take((*path, "certificateName"), (*path, "certificateName"), name)
+            self.moved[(*path, "operator")] = (*membership.written.path, "operator")
+            self.moved[(*path, "group")] = membership.path
+        values["certificateName"] = self.site.at((*path, "certificateName"), name)
         values["password"] = self._station_password((*path, "password"), name)
         return values
 
@@ -200,20 +222,23 @@ class _Writer:
         return values
 
     def _password(self, to: Path, path: Path) -> dict[str, Any] | None:
-        written = self._take(to, path, None)
+        written = self.site.at(path)
         if not isinstance(written, Mapping):
             return None
         key = "secret" if "secret" in written else "secretPerStation"
         if not isinstance(secret := written.get(key), str):
-            raise ModelError("a password names no secret")
-        self.written[(*to, "secret")] = (*path, key)
-        return {"secret": secret, "format": self._take((*to, "format"), (*path, "format"), "text")}
+            raise Unbundled("a password names no secret", GAP)
+        if to != path:
+            self.moved[to] = path
+        if key != "secret":
+            self.moved[(*to, "secret")] = (*path, key)
+        return {"secret": secret, "format": written.get("format", "text")}
 
     def _badges(self) -> dict[str, Any]:
         badges: dict[str, Any] = {}
         for badge in written_badges(self.site, self.attachments.badge_lists):
             number = fold_badge(badge.number)
-            self.written[("badges", number)] = badge.origin(self.site)
+            self.moved[("badges", number)] = badge.origin(self.site)
             badges[number] = self._badge(badge)
         return badges
 
@@ -235,7 +260,7 @@ class _Writer:
         for index in range(len(self.site.list_at(("badges",)))):
             name = self.site.text_at(("badges", index, "secret"))
             if name is not None:
-                self.written[("badgeLists",)] = ("badges",)
+                self.moved[("badgeLists",)] = ("badges",)
                 yield name
 
     def _listeners(self) -> dict[str, Any]:

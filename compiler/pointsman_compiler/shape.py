@@ -8,15 +8,19 @@ to JSON Schema), and no text holds a control character (`$` of a Python pattern 
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Final, Literal
 
 from pointsman_schema.schemas import load_schema
 
 from pointsman_compiler.document import Document, Path
-from pointsman_compiler.problems import Problem, sort_problems
+from pointsman_compiler.problems import SHOWN_AT_MOST, Problem, sort_problems, until_too_many
 from pointsman_compiler.shape_findings import Finding, findings_of, prune
 
 Kind = Literal["site", "fleet"]
+
+FINDINGS_AT_MOST: Final = 2 * SHOWN_AT_MOST
+"""Of several at one place only one is shown."""
 
 
 def find_shape_problems(document: Document, kind: Kind) -> list[Problem]:
@@ -27,8 +31,9 @@ def find_shape_problems(document: Document, kind: Kind) -> list[Problem]:
     from pointsman_compiler.shape_breaches import breaches_of
 
     found = [] if is_plain else [_control_finding(path) for path, text in _texts(document.data) if _has_control(text)]
-    found += (finding for breach in breaches_of(kind, document.data) for finding in findings_of(breach))
-    return sort_problems(_problem(document, finding) for finding in prune(found))
+    findings = (finding for breach in breaches_of(kind, document.data) for finding in findings_of(breach))
+    found += islice(findings, FINDINGS_AT_MOST)
+    return list(until_too_many(sort_problems(_problem(document, finding) for finding in prune(found))))
 
 
 def is_of_shape(data: Any, kind: Kind) -> bool:

@@ -7,6 +7,7 @@ The words come from the schema where it has some: `errorMessage` and `patternErr
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from pointsman_compiler.document import Part, Path
@@ -100,29 +101,28 @@ def _required(breach: Breach, path: Path) -> Iterator[Finding]:
 
 
 def _unknown(breach: Breach, path: Path) -> Iterator[Finding]:
-    known = [name for name, schema in breach.schema["properties"].items() if "not" not in schema]
+    known = tuple(name for name, schema in breach.schema["properties"].items() if "not" not in schema)
     unknown = [name for name in breach.instance if name not in breach.schema["properties"]]
     for number, name in enumerate(unknown):
-        meant, help = _remedy_for(name, known, breach) if number < SUGGESTED_AT_MOST else ("", _possible(known))
+        meant, help = _remedy_for(name, known, breach.kind) if number < SUGGESTED_AT_MOST else ("", _possible(known))
         message = f"`{cut(name)}` is no key of {label(path)}"
         yield Finding(0, "PM203", (*path, name), "key", message, help, meant)
 
 
-def _remedy_for(name: str, known: list[str], breach: Breach) -> tuple[str, str]:
+@lru_cache(maxsize=1024)  # a program's mistake stands in a thousand places
+def _remedy_for(name: str, known: tuple[str, ...], kind: str) -> tuple[str, str]:
     """The key that was meant in this section, if any, and what to do."""
-    sections = sections_with(name, breach.kind, known)
+    sections = sections_with(name, kind, known)
     if meant := meant_by(name, known, NEXT_TO if sections else CLOSE):
         return meant, f"did you mean `{meant}`?"
     if sections:
         return "", f"move it to where it belongs: {one_of(sections)}"
-    if (elsewhere := meant_by(name, all_keys(), NEXT_TO)) and (
-        sections := sections_with(elsewhere, breach.kind, known)
-    ):
+    if (elsewhere := meant_by(name, all_keys(), NEXT_TO)) and (sections := sections_with(elsewhere, kind, known)):
         return "", f"did you mean `{elsewhere}`? It belongs to {one_of(sections)}"
     return "", _possible(known)
 
 
-def _possible(known: list[str]) -> str:
+def _possible(known: Iterable[str]) -> str:
     return f"delete it; possible here: {', '.join(known)}"
 
 

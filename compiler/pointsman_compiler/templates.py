@@ -3,7 +3,7 @@
 What cannot be rendered is a problem at its place. YAML itself is never templated.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,9 @@ from pointsman_compiler.problems import Problem
 
 if TYPE_CHECKING:
     from pointsman_compiler.expressions import TemplateFault
+
+TEXTS_AT_MOST: Final = 1000
+"""Different texts with expressions of one site: each is compiled, which takes a millisecond."""
 
 MARKS: Final = ("{{", "{%", "{#")
 
@@ -27,18 +30,20 @@ def render_templates(site: LayeredSite) -> tuple[LayeredSite, list[Problem]]:
     texts = list(_texts(site))
     if not texts:
         return site, []
+    if len({text for _, text, _ in texts}) > TEXTS_AT_MOST:
+        return replace(site, broken=frozenset(path for path, _, _ in texts)), [_too_many(site, texts[-1][0])]
     from pointsman_compiler.expressions import TemplateFault, render  # jinja2 takes 100 ms, and few texts need it
 
     problems: list[Problem] = []
     broken: set[Path] = set()
-    data: Any = site.data
+    rendered: dict[Path, str] = {}
     for path, text, names in texts:
         try:
-            data = _with(data, path, render(text, names))
+            rendered[path] = render(text, names)
         except TemplateFault as fault:
             problems.append(_problem(site, path, fault))
             broken.add(path)
-    return replace(site, data=data, broken=frozenset(broken)), problems
+    return replace(site, data=_with(site.data, rendered), broken=frozenset(broken)), problems
 
 
 def _problem(site: LayeredSite, path: Path, fault: "TemplateFault") -> Problem:
@@ -73,11 +78,22 @@ def _texts(site: LayeredSite) -> Iterator[tuple[Path, str, dict[str, Any]]]:
             yield path, text, own
 
 
-def _with(value: Any, path: Path, leaf: str) -> Any:
-    if not path:
-        return leaf
-    step, *rest = path
+def _with(value: Any, texts: Mapping[Path, str]) -> Any:
+    """`value` with `texts` in their places; each map and list on the way is copied once."""
+    if () in texts:
+        return texts[()]
+    below: dict[str | int, dict[Path, str]] = {}
+    for path, text in texts.items():
+        below.setdefault(path[0], {})[path[1:]] = text
     if isinstance(value, list):
-        assert isinstance(step, int)
-        return [*value[:step], _with(value[step], tuple(rest), leaf), *value[step + 1 :]]
-    return {**value, step: _with(value[step], tuple(rest), leaf)}
+        return [_with(item, below[index]) if index in below else item for index, item in enumerate(value)]
+    return {key: _with(item, below[key]) if key in below else item for key, item in value.items()}
+
+
+def _too_many(site: LayeredSite, path: Path) -> Problem:
+    return site.problem(
+        "PM302",
+        f"more than {TEXTS_AT_MOST} different texts of the site hold expressions",
+        "write out what differs from badge to badge",
+        path,
+    )

@@ -6,7 +6,7 @@ would have to guess about. Pure; places and severities are the rules' business.
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import idna
@@ -23,6 +23,7 @@ _BLANK_OR_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_PATH: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%{}]")
 _NOT_QUERY: Final = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%?{}]")
+DEFAULT_PORTS: Final = {"ws": 80, "wss": 443, "http": 80}
 LARGEST_HOST: Final = 253
 """Characters of a DNS name in its text form (RFC 1035 section 2.3.4)."""
 
@@ -52,6 +53,13 @@ class Url:
         """Whether it names this machine alone."""
         address = _address(self.host)
         return address.is_loopback if address else self.host == "localhost" or self.host.endswith(".localhost")
+
+    @property
+    def endpoint(self) -> str:
+        """The supervision that it names: the same for every way to write where its stations connect."""
+        port = None if self.port == DEFAULT_PORTS[self.scheme] else self.port
+        path = self.path.rstrip("/").removesuffix(f"/{STATION}")
+        return str(replace(self, host=self.host.removesuffix("."), port=port, path=path))
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from pointsman_schema.canonical import CanonicalError, canonical_bytes, canonical_object, digest_of
+from pointsman_schema.canonical import CanonicalError, canonical_bytes, canonical_model, canonical_object, digest_of
 
 FORMAT: Final = 1
 PAYLOAD_TYPE = "application/vnd.pointsman.bundle.v1+json"
@@ -345,13 +345,14 @@ def write_payload(bundle: Bundle) -> bytes:
     return canonical_bytes(bundle)
 
 
-def write_payload_of(config: Config, *, site: str, sequence: int, source: Source, lock: Lock) -> tuple[str, bytes]:
-    """Return the digest of `config` and the payload of its bundle: what `bundle_of` and `write_payload` give.
+def write_payload_of(
+    canonical_config: bytes, *, site: str, sequence: int, source: Source, lock: Lock
+) -> tuple[str, bytes]:
+    """Return the digest of the configuration and the payload of its bundle: what `bundle_of` and `write_payload` give.
 
-    In half the time: `config`, by far the largest part, is brought into its canonical form once.
+    In a fraction of the time: `canonical_config` (see `canonical_model`), by far the largest part, is taken as it is.
     """
-    canonical = canonical_bytes(config)
-    digest = digest_of(canonical)
+    digest = digest_of(canonical_config)
     members = {
         "format": FORMAT,
         "site": site,
@@ -360,7 +361,7 @@ def write_payload_of(config: Config, *, site: str, sequence: int, source: Source
         "source": source,
         "lock": lock,
     }
-    return digest, canonical_object(members, {"config": canonical})
+    return digest, canonical_object(members, {"config": canonical_config})
 
 
 def read_payload(payload: bytes) -> Bundle:
@@ -377,7 +378,7 @@ def read_payload(payload: bytes) -> Bundle:
         bundle = msgspec.convert(plain, Bundle, strict=True)
     except msgspec.ValidationError as error:
         raise BundleFormatError("breaks-model", f"the payload breaks the model: {error}") from error
-    if digest_of(canonical_bytes(bundle.config)) != bundle.config_digest:
+    if digest_of(canonical_model(bundle.config)) != bundle.config_digest:
         raise BundleFormatError("digest-mismatch", "configDigest is not the digest of config")
     return bundle
 

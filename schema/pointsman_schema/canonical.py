@@ -27,12 +27,19 @@ def canonical_bytes(value: object) -> bytes:
     Raises CanonicalError for floats, for integers beyond ±(2**53 - 1), for keys that are not ASCII strings, for lone
     surrogates and for any other type.
     """
-    plain = msgspec.to_builtins(value, str_keys=False)
-    _demand_canonical(plain)
-    try:
-        return msgspec.json.encode(plain, order="sorted")
-    except UnicodeEncodeError as error:
-        raise CanonicalError("canonical JSON holds no lone surrogates") from error
+    _demand_canonical(msgspec.to_builtins(value, str_keys=False))
+    return _encoded(value)
+
+
+def canonical_model(value: msgspec.Struct) -> bytes:
+    """Return the canonical JSON of `value`, in a fifth of the time where it is all ASCII.
+
+    `value` is of a type whose fields admit texts, whole numbers up to 2**53 - 1, truth values, null, and lists and
+    maps with texts as keys of them, and came from a decoder that held it to that type: of what `canonical_bytes`
+    refuses, only keys that are not ASCII are left to look for. Raises CanonicalError for them and for lone surrogates.
+    """
+    encoded = _encoded(value)
+    return encoded if encoded.isascii() else canonical_bytes(value)
 
 
 def canonical_object(members: Mapping[str, object], canonical: Mapping[str, bytes]) -> bytes:
@@ -49,6 +56,13 @@ def canonical_object(members: Mapping[str, object], canonical: Mapping[str, byte
 def digest_of(data: bytes) -> str:
     """Return `sha256:` and the hex digest of `data`."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError as error:
+        raise CanonicalError("canonical JSON holds no lone surrogates") from error
 
 
 def _demand_canonical(value: object) -> None:

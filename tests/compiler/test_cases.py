@@ -2,6 +2,7 @@
 
 `expected.txt` holds every problem; for a case named `compiles-…` `compiled.json` holds each site's configuration. To
 add one, add a folder with `sites/`, run `REGENERATE=1 pytest tests/compiler/test_cases.py` and read what was written.
+What is too large for a repository is grown: see `pointsman_compiler.catalogue.corpus`.
 """
 
 import json
@@ -12,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from pointsman_compiler.build import CheckResult, check
+from pointsman_compiler.catalogue.corpus import case_tree
 from pointsman_compiler.problems import Problem
-from pointsman_compiler.sources import SourceTree
 
 CASES = sorted(path for path in (Path(__file__).parent / "cases").iterdir() if (path / "sites").is_dir())
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -22,14 +23,14 @@ COMPILES = "compiles-"
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_case_gives_the_expected_problems(case: Path) -> None:
-    result = check(SourceTree(case / "sites"), AT)
+    result = check(case_tree(case), AT)
 
     assert written(result) == recorded(case / "expected.txt", written(result))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name.startswith(COMPILES)], ids=lambda case: case.name)
 def test_case_compiles_to_the_expected_configuration(case: Path) -> None:
-    result = check(SourceTree(case / "sites"), AT)
+    result = check(case_tree(case), AT)
 
     configs = {site.site: msgspec.to_builtins(site.config) for site in result.resolved}
     compiled = json.dumps(configs, indent=2, sort_keys=True) + "\n"
@@ -39,7 +40,7 @@ def test_case_compiles_to_the_expected_configuration(case: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_problem_names_a_place_a_remedy_and_a_stable_code(case: Path) -> None:
-    for problem in check(SourceTree(case / "sites"), AT).problems:
+    for problem in check(case_tree(case), AT).problems:
         assert problem.message
         assert problem.help
         assert problem.code.startswith("PM")

@@ -64,6 +64,26 @@ def test_what_is_no_url_is_refused_with_one_reason(text: str, code: str) -> None
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "wss://csms.example/ocpp/",
+        "wss://CSMS.example:443/ocpp",
+        "wss://csms.example./ocpp/{station}",
+        "WSS://csms.example:443/ocpp/{station}/",
+    ],
+)
+def test_an_endpoint_is_the_same_however_it_is_written(text: str) -> None:
+    assert parse_supervision_url(text).endpoint == "wss://csms.example/ocpp"
+
+
+@pytest.mark.parametrize(
+    "text", ["ws://csms.example/ocpp", "wss://csms.example:80/ocpp", "wss://csms.example/ocpp?a=1"]
+)
+def test_another_supervision_is_another_endpoint(text: str) -> None:
+    assert parse_supervision_url(text).endpoint != "wss://csms.example/ocpp"
+
+
+@pytest.mark.parametrize(
     ("text", "is_loopback"),
     [
         ("ws://localhost", True),

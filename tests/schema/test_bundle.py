@@ -1,6 +1,7 @@
 """The payload of a bundle: written and read back, and every way in which bytes are no bundle."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
@@ -20,7 +21,7 @@ from pointsman_schema.bundle import (
     write_payload,
     write_payload_of,
 )
-from pointsman_schema.canonical import canonical_bytes, digest_of
+from pointsman_schema.canonical import CanonicalError, canonical_bytes, canonical_model, digest_of
 from support.small_bundle import small_bundle, small_config
 
 
@@ -51,9 +52,30 @@ def test_the_quick_way_to_a_payload_gives_the_same_bytes(title: str, sequence: i
     source = Source(revision=title, file="é.yaml")
     bundle = bundle_of(config, site="a", sequence=sequence, source=source, lock=lock)
 
-    digest, payload = write_payload_of(config, site="a", sequence=sequence, source=source, lock=lock)
+    canonical = canonical_model(config)
+    digest, payload = write_payload_of(canonical, site="a", sequence=sequence, source=source, lock=lock)
 
     assert (digest, payload) == (bundle.config_digest, write_payload(bundle))
+
+
+def test_the_model_admits_nothing_that_the_quick_way_does_not_look_for() -> None:
+    def numbers(schema: Any) -> Iterator[dict[str, Any]]:
+        inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+        for part in inner:
+            yield from numbers(part)
+        if isinstance(schema, dict) and schema.get("type") in ("number", "integer"):
+            yield schema
+
+    found = list(numbers(bundle_schema()))
+
+    assert len(found) > 5
+    assert all(each["type"] == "integer" and 0 <= each["minimum"] <= each["maximum"] < 2**53 for each in found)
+
+
+@pytest.mark.parametrize("name", ["é", "a\ud800"])
+def test_the_quick_way_finds_keys_that_are_not_ascii(name: str) -> None:
+    with pytest.raises(CanonicalError):
+        canonical_model(msgspec.structs.replace(small_config(), labels={name: ""}))
 
 
 def test_the_digest_covers_the_configuration_alone() -> None:

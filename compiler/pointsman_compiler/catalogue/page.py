@@ -1,6 +1,6 @@
 """The catalogue as a page in Markdown, with an example of each code: a real file, and what the compiler says of it.
 
-Examples come from the golden corpus, a folder of `<case>/sites` and `<case>/expected.txt`.
+Examples come from the golden corpus (see `corpus`), where a case has what the compiler says of it in `expected.txt`.
 """
 
 import re
@@ -11,8 +11,9 @@ from typing import Final
 
 from pointsman_compiler.build import check
 from pointsman_compiler.catalogue import TOPICS, Entry
+from pointsman_compiler.catalogue.corpus import case_tree
 from pointsman_compiler.report.text import render_text
-from pointsman_compiler.sources import SourceError, SourceTree
+from pointsman_compiler.sources import SourceError
 
 AT: Final = datetime(2026, 11, 22, tzinfo=UTC)
 """The time of the examples; certificates in the corpus are made for it."""
@@ -48,7 +49,7 @@ def _section(entry: Entry, case: Path | None) -> str:
 
 def _report(code: str, case: Path) -> str:
     """What the compiler says of `case` under `code`: the first problem of that code only."""
-    tree = SourceTree(case / "sites")
+    tree = case_tree(case)
     first = next(problem for problem in check(tree, AT).problems if problem.code == code)
 
     def text(file: str) -> str | None:

@@ -22,6 +22,12 @@ _IDENTITY: Final = (
         "Use `site`, `supervision`, `labels.<key>`, `vars.<key>`, and the filters default, lower, replace, trim, "
         "upper. To write braces themselves, leave the template out.",
     ),
+    Entry(
+        "PM302",
+        "too many templates",
+        "Each text that holds an expression of its own costs time, and a site needs a handful.",
+        "Write out what differs from badge to badge.",
+    ),
 )
 _REST: Final = (
     Entry(
@@ -45,9 +51,11 @@ _REST: Final = (
     ),
     Entry(
         "PM390",
-        "breaks the bundle's model",
-        "The site passed every rule, but the bundle's strict model refuses it. That is a gap in the compiler's rules.",
-        "Correct the value that is named, and report the gap.",
+        "makes no bundle",
+        "Controllers take bundles of up to 8 MiB; what is larger nearly always holds too many badges. Where a value is "
+        "named, the bundle's strict model refuses what every rule let pass: that is a gap in the compiler's rules.",
+        "Keep long lists of badges in secret files on the controllers. Where a value is named, correct it, and report "
+        "the gap.",
     ),
 )
 

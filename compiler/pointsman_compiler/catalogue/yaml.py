@@ -130,4 +130,11 @@ YAML: Final = (
         "YAML 1.1 turns an unquoted date into a date, YAML 1.2 into a text. Only `until` takes one, as YYYY-MM-DD.",
         "Write the date in quotes; in `until` write it as 2027-01-31.",
     ),
+    Entry(
+        "PM199",
+        "more than is shown",
+        "A file has more than a thousand errors, or warnings, of one topic (fifty, as YAML). Nobody reads so many; the "
+        "rest is left out.",
+        "Mend those that are shown, most often by one change to the program that wrote the file, then check again.",
+    ),
 )

@@ -82,12 +82,7 @@ def _made(
     opened: OpenTree, at: datetime, sites: Sequence[str], jobs: int | None, order: "Order | None"
 ) -> "list[Made]":
     """The records of the bundles, all laid aside; with an error anywhere there is nothing to put into place."""
-    from pointsman_compiler.emit import BundleTooLarge
-
-    try:
-        verdict, made = survey(opened, at, sites, jobs, order)
-    except BundleTooLarge as error:
-        raise Failure(str(error)) from error
+    verdict, made = survey(opened, at, sites, jobs, order)
     if verdict.problems:
         click.echo(text_report(opened.tree, verdict, sys.stderr), nl=False, err=True)
     if verdict.errors:

@@ -17,12 +17,12 @@ from pointsman_compiler.rules.urls import supervision_url
 
 @dataclass(frozen=True, slots=True)
 class RemoteStations:
-    """The stations of one site at one supervision, whose `url` is as it is after templates."""
+    """The stations of one site at one supervision, whose `endpoint` comes from its URL as it is after templates."""
 
     site: str
     file: str
     supervision: str
-    url: str
+    endpoint: str
     stations: tuple[str, ...]
 
 
@@ -33,7 +33,7 @@ def remote_stations(site: LayeredSite, grouping: Grouping) -> Iterator[RemoteSta
         url = supervision_url(site.text_at(("supervisions", name, "url")) or "")
         if url is not None:
             stations = [station for station in stations_of_supervision(site, grouping, name) if station in known]
-            yield RemoteStations(site.site, site.file, name, str(url).rstrip("/"), tuple(stations))
+            yield RemoteStations(site.site, site.file, name, url.endpoint, tuple(stations))
 
 
 def find_fleet_problems(
@@ -59,7 +59,7 @@ def _clash(
     station: str, remote: RemoteStations, others: Sequence[RemoteStations], place_of_key: Callable[[str, Path], Place]
 ) -> Problem:
     path = ("stations", station)
-    same = [other for other in others if other.url == remote.url]
+    same = [other for other in others if other.endpoint == remote.endpoint]
     other = (same or others)[0]
     return Problem(
         "PM400",

@@ -20,12 +20,12 @@ from yaml.events import (
 )
 
 from pointsman_compiler.pointer import Path, pointer_of
-from pointsman_compiler.problems import Place, Problem, Related
+from pointsman_compiler.problems import Place, Problem, Related, more_follow
 from pointsman_compiler.secrecy import MASK, is_telling_key
 from pointsman_compiler.yamlsubset.events import end_of, parse_events, start_of
 from pointsman_compiler.yamlsubset.scalars import Refusal, plain_value, shortened
 from pointsman_compiler.yamlsubset.syntax import UNEXPECTED_COLON, syntax_problem
-from pointsman_compiler.yamlsubset.text import SHOWN_AT_MOST, find_hidden_character
+from pointsman_compiler.yamlsubset.text import FAULTS_AT_MOST, find_hidden_character
 
 DEEPEST: Final = 20
 
@@ -224,9 +224,10 @@ class _Builder:
 
     def _refuse(self, event: Event, code: str, message: str, help: str, *related: Related) -> None:
         path = pointer_of(self._path())
-        self.problems.append(Problem(code, "error", message, help, self._place(event), path, related))
-        if len(self.problems) >= SHOWN_AT_MOST:
-            self.is_done = True
+        problem = Problem(code, "error", message, help, self._place(event), path, related)
+        is_one_too_many = len(self.problems) == FAULTS_AT_MOST
+        self.problems.append(more_follow(problem, FAULTS_AT_MOST) if is_one_too_many else problem)
+        self.is_done |= is_one_too_many
 
     def _stop(self, event: Event, code: str, message: str, help: str) -> None:
         self._refuse(event, code, message, help)
