@@ -37,6 +37,8 @@ _ENVELOPE = re.compile(
 )
 # What nearly all peers write, found at half the cost: no blanks, no escapes.
 _COMMON = re.compile(r'\[([23]),"([^"\\]*)",(?:"([^"\\]*)")?')
+CALL_HEAD = "[2,"
+RESULT_HEAD = "[3,"
 _LONGEST_INTEGER = 4000  # digits; Python converts up to 4300
 
 
@@ -60,6 +62,20 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     id: str
     action: str
     text: str
+
+
+def plain_call(text: str) -> Frame | None:
+    """Return the envelope of a CALL as nearly all peers write it, without blanks and escapes, at a third of the cost.
+
+    None for everything else; `parse` reads it.
+    """
+    parts = text.split('"', 4)
+    if len(parts) != 5:
+        return None
+    head, call_id, comma, action, _ = parts
+    if head != CALL_HEAD or comma != "," or "\\" in call_id or "\\" in action:
+        return None
+    return Frame(2, call_id, action, text)
 
 
 def parse(text: str) -> Frame:

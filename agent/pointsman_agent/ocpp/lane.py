@@ -16,21 +16,22 @@ LONGEST_FREED_ID: Final = 1024  # characters; OCPP-J 1.6 section 4.1.4 has 36, a
 DECIDE_WITHIN_S: Final = 10.0  # a held CALL that was not stored by then stays unanswered
 
 
-class PendingCall(msgspec.Struct):
+class PendingCall(msgspec.Struct, gc=False):
     """A CALL on its way. `frame` is as received; `text` is what leaves, another one only where it was split.
 
     `since`: when it came; `asked`: when its last byte left, None until then. `is_own`: the agent itself asks.
-    `ends_link`: once it is answered both legs are made anew. `is_plain`: its answer is handed on and nothing else.
+    `ends_link`: once it is answered both legs are made anew. `answer_head`: how an answer begins that is handed on and
+    nothing else; empty where more is to be done, or the answer is to be read first.
     """
 
     frame: Frame
     since: float
     text: str
+    answer_head: str = ""
     asked: float | None = None
     split: SplitVariables | None = None
     is_own: bool = False
     ends_link: bool = False
-    is_plain: bool = False
 
 
 class HeldCall(msgspec.Struct, frozen=True):

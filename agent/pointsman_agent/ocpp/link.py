@@ -51,12 +51,15 @@ from pointsman_agent.ocpp.events import (
     TimePassed,
 )
 from pointsman_agent.ocpp.frame import (
+    CALL_HEAD,
+    RESULT_HEAD,
     Frame,
     FrameError,
     LocalFrameError,
     MessageType,
     call_result,
     parse,
+    plain_call,
     result_payload,
 )
 from pointsman_agent.ocpp.intercepts import (
@@ -78,6 +81,9 @@ GOING_AWAY: Final = 1001
 SERVICE_RESTART: Final = 1012
 OWN_CALL_WITHIN_S: Final = 5.0  # of the station's slot towards a remote operator (rule 15)
 _CALL: Final = int(MessageType.CALL)
+_STATION: Final = Side.STATION
+_TABLES: Final = Interest.TABLES
+_NO_INTEREST: Final = Interest.NONE
 _RESULTS: Final = (int(MessageType.CALLRESULT), int(MessageType.CALLERROR))
 KEY_CHANGED: Final = "the uplink's key changed"
 
@@ -128,12 +134,50 @@ class Link:
             case EndRequested(code, reason, error):
                 return self._end(code, reason, Lost(None, error, reason))
 
+    def passes(self, side: Side, text: str, now: float) -> bool:
+        """Whether all that is to be done about `text` of `side` is to send it on: the usual case, decided at once.
+
+        The link has taken note of it then, and that it has left; if it has not, say so by `delayed`. Where False, ask
+        `received`.
+        """
+        if self.is_over:
+            return False
+        is_from_station = side is _STATION
+        if not is_from_station:
+            self._heard_supervision = now
+        kind = text[:3]
+        if kind == RESULT_HEAD:
+            lane = self._supervision_asks if is_from_station else self._station_asks
+            call = lane.open
+            if call is None or not call.answer_head or not text.startswith(call.answer_head) or lane.waiting:
+                return False
+            lane.open = None
+            if lane.keeps_answered or lane.freed:
+                lane.remember(call.frame.id, answered=True)
+            return True
+        lane = self._station_asks if is_from_station else self._supervision_asks
+        if kind != CALL_HEAD or lane.open is not None or lane.waiting or lane.held:
+            return False
+        frame = plain_call(text)
+        if frame is None or (interest := interest_in(frame.action)) is _TABLES:
+            return False
+        answer_head = f'{RESULT_HEAD}"{frame.id}",' if interest is _NO_INTEREST else ""
+        lane.open = PendingCall(frame, now, text, answer_head, now)
+        return True
+
+    def delayed(self, side: Side, now: float) -> None:
+        """What passed to `side` at `now` has not left yet; `Flushed` will tell."""
+        call = self._lane_of(side.other).open
+        if call is not None and call.since == now:
+            call.asked = None
+
     def received(self, side: Side, text: str, now: float) -> list[Command]:
-        """As the event `Received`: for a driver to whom a call is cheaper. What is common comes first."""
+        """As the event `Received`: for a driver to whom a call is cheaper."""
+        if self.passes(side, text, now):
+            self.delayed(side.other, now)
+            return [Send(side.other, text)]
         if self.is_over:
             return []
-        if side is Side.SUPERVISION:
-            self._heard_supervision = now
         try:
             frame = parse(text)
         except FrameError:
@@ -142,9 +186,7 @@ class Link:
         if kind == _CALL:
             return self._call(self._lane_of(side), frame, now)
         if kind in _RESULTS:
-            return self._result(
-                side, self._supervision_asks if side is Side.STATION else self._station_asks, frame, now
-            )
+            return self._result(side, self._lane_of(side.other), frame, now)
         if kind == MessageType.CALLRESULTERROR and self._speaks_21():
             return [self._result_error(side, frame)]
         if kind == MessageType.SEND and self._speaks_21():
@@ -158,14 +200,10 @@ class Link:
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
-        interest = interest_in(frame.action)
-        call = PendingCall(frame, now, frame.text, is_plain=interest is Interest.NONE)
-        if interest is not Interest.TABLES:
-            if lane.open is None:
-                lane.open = call
-                return [Send(lane.answerer, frame.text)]
-            return list(self._forward(lane, call, now))
-        return list(self._special_call(lane, call, now))
+        call = PendingCall(frame, now, frame.text)
+        if interest_in(frame.action) is Interest.TABLES:
+            return list(self._special_call(lane, call, now))
+        return list(self._forward(lane, call, now))
 
     def _special_call(self, lane: Lane, call: PendingCall, now: float) -> Iterator[Command]:
         """A CALL whose action the tables know."""
@@ -248,8 +286,6 @@ class Link:
     def _result(self, side: Side, lane: Lane, frame: Frame, now: float) -> list[Command]:
         if lane.open is not None and lane.open.frame.id == frame.id:
             call = lane.free(answered=True)
-            if call.is_plain and not lane.waiting:
-                return [Send(lane.asker, frame.text)]
             commands = list(self._answered(lane, call, frame, now))
             return commands if self.is_over else [*commands, *self._forward_next(lane, now)]
         if lane.freed.get(frame.id) is False:  # a first late result still has somebody who asked (rule 13)

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, OutputBudget
+from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.plane.reactor import READABLE, WRITABLE, Reactor
 from pointsman_agent.websocket.codec import (
     CloseReceived,
@@ -28,21 +29,21 @@ CLOSE_WITHIN_S: Final = 2.0  # for the peer's Close frame, and again for the end
 
 
 class Ear(Protocol):
-    """Who owns a channel hears what comes, without waiting."""
+    """Who owns channels hears what comes of each side, without waiting."""
 
-    def heard(self, text: str, now: float) -> None:
-        """A message came."""
+    def heard(self, side: Side, text: str, now: float, frame: bytes | None = None) -> None:
+        """A message came. `frame`: it came as this, which is how we would write it too, were it not to be masked."""
 
-    def ended(self, code: int, reason: str, error: str, now: float) -> None:
+    def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
         """The peer closed, vanished (1006) or broke the protocol; told once. `error` is the class of rule 50."""
 
-    def flushed(self, now: float) -> None:
+    def flushed(self, side: Side, now: float) -> None:
         """All that was written has left."""
 
-    def overflowed(self, now: float) -> None:
+    def overflowed(self, side: Side, now: float) -> None:
         """The peer takes less than it is sent."""
 
-    def swept(self, now: float) -> None:
+    def swept(self, side: Side, now: float) -> None:
         """Half a second has passed."""
 
     def closed(self) -> None:
@@ -61,34 +62,42 @@ class _State(Enum):
     CLOSED = auto()
 
 
+_OPEN: Final = _State.OPEN
+
+
 class Channel:
-    """A member of the reactor."""
+    """A member of the reactor: the socket of `side`."""
 
     __slots__ = (
-        "_budget", "_deadline", "_ear", "_has_peer_closed", "_incoming", "_is_deaf", "_out", "_out_bytes", "_pending",
-        "_reactor", "_read_wants_write", "_reader", "_send_wants_read", "_sock", "_state", "_stuck_since", "_watched",
-        "_writer", "last_heard",
+        "_budget", "_deadline", "_ear", "_has_peer_closed", "_incoming", "_is_deaf", "_is_masked", "_out", "_out_bytes",
+        "_reactor", "_read_wants_write", "_reader", "_send_wants_read", "_side", "_sock", "_state", "_stuck_since",
+        "_tls", "_watched", "_writer", "last_heard",
     )  # fmt: skip
 
-    def __init__(self, handed: HandedOver, reactor: Reactor, ear: Ear, budget: OutputBudget, now: float) -> None:
+    def __init__(
+        self, handed: HandedOver, reactor: Reactor, ear: Ear, side: Side, budget: OutputBudget, now: float
+    ) -> None:
         self._sock = handed.sock
+        self._tls = handed.sock if isinstance(handed.sock, ssl.SSLSocket) else None
         self._reader = handed.reader
+        self._is_masked = handed.reader.is_masked
         self._writer = handed.writer
-        self._incoming: deque[Incoming] = deque(handed.incoming)
+        self._incoming: list[Incoming] = handed.incoming
         self._reactor = reactor
         self._ear = ear
+        self._side = side
         self._budget = budget
-        self._out: deque[bytes] = deque()
+        self._out: deque[bytes] | None = None
+        """None until something had to wait: hardly any channel ever needs one."""
         self._out_bytes = 0
         self._stuck_since = now
-        self._state = _State.OPEN
+        self._state = _OPEN
         self._deadline = 0.0
         self._has_peer_closed = False
         self._is_deaf = False  # the peer broke the protocol: no Close frame of it will be understood
         self._read_wants_write = False
         self._send_wants_read = False
         self._watched = READABLE
-        self._pending = handed.sock.pending if isinstance(handed.sock, ssl.SSLSocket) else _nothing_pending
         self.last_heard = now
 
     def start(self) -> None:
@@ -97,19 +106,20 @@ class Channel:
 
     def send(self, text: str, now: float) -> bool:
         """Write a message, or queue it; after a close nothing is sent any more. True: it has left."""
-        if self._state is not _State.OPEN:
-            return False
-        self._write(self._writer.text(text), now)
-        return not self._out
+        return self._state is _OPEN and self._write(self._writer.text(text), now)
+
+    def send_frame(self, frame: bytes, now: float) -> bool:
+        """Write a message that has its form already; else as `send`."""
+        return self._state is _OPEN and self._write(frame, now)
 
     def ping(self, now: float) -> None:
         """Write a ping."""
-        if self._state is _State.OPEN:
+        if self._state is _OPEN:
             self._write(self._writer.ping(), now)
 
     def close(self, code: int, reason: str, now: float) -> None:
         """Send a Close frame after what is queued, await the peer's, drain, close; all bounded."""
-        if self._state is not _State.OPEN:
+        if self._state is not _OPEN:
             return
         self._state = _State.CLOSING
         self._deadline = now + CLOSE_WITHIN_S
@@ -126,11 +136,32 @@ class Channel:
         self._ear.closed()
 
     def ready(self, events: int, now: float) -> bool:
-        """See `reactor.Member`."""
+        """See `reactor.Member`. One receive a pass: the kernel says it again where there is more."""
         if self._out and (events & WRITABLE or self._send_wants_read):
             self._flush(now)
-        is_readable = events & ~WRITABLE or not events or self._incoming or self._read_wants_write
-        return self._read(now) if is_readable and self._state is not _State.CLOSED else False
+        if self._incoming:
+            return self._serve(self._incoming, now) or self._has_hidden()
+        if events == WRITABLE and not self._read_wants_write:
+            return False
+        if self._read_wants_write:
+            self._read_wants_write = False
+            self._watch()
+        try:
+            data = self._sock.recv(RECEIVE_BYTES)
+        except (OSError, ValueError) as error:
+            if self._is_only_waiting(error):
+                return False
+            data = b""
+        if not data:
+            self._stream_ended(now)
+            return False
+        self.last_heard = now
+        if self._state is _OPEN and (text := self._reader.whole_text(data)) is not None:
+            self._ear.heard(self._side, text, now, None if self._is_masked else data)
+            return self._tls is not None and self._has_hidden()
+        if self._state is _State.DRAINING:
+            return False
+        return self._serve(self._reader.feed(data), now) or self._has_hidden()
 
     def failed(self, error: Exception) -> None:
         """See `reactor.Member`: both sockets of a station end together."""
@@ -138,57 +169,41 @@ class Channel:
 
     def sweep(self, now: float) -> None:
         """See `reactor.Member`."""
-        if self._state is _State.OPEN:
+        if self._state is _OPEN:
             if self._out and now - self._stuck_since > SEND_WITHIN_S:
                 self._lost(now, "slow", "the peer takes no data")
             else:
-                self._ear.swept(now)
+                self._ear.swept(self._side, now)
         elif now > self._deadline:
             if self._state is _State.CLOSING:
                 self._drain(now)
             else:
                 self.abort()
 
-    def _read(self, now: float) -> bool:
-        served = 0
-        while True:
-            while self._incoming:
-                if served >= MESSAGES_A_PASS:
-                    return True
-                served += 1
-                self._take(self._incoming.popleft(), now)
-                if self._state is _State.CLOSED:
-                    return False
-            data = self._receive(now)
-            if not data:
-                return False
-            self.last_heard = now
-            if self._state is not _State.DRAINING:
-                self._incoming.extend(self._reader.feed(data))
-            if not self._incoming and not self._pending():
-                return False
+    def _has_hidden(self) -> bool:
+        """Whether OpenSSL holds bytes of which the kernel will say nothing."""
+        return self._tls is not None and self._state is not _State.CLOSED and self._tls.pending() > 0
 
-    def _receive(self, now: float) -> bytes:
-        """Return what is there; `b""` when nothing is, or the stream has ended, which is dealt with here."""
-        if self._read_wants_write:
-            self._read_wants_write = False
-            self._watch()
-        try:
-            data = self._sock.recv(RECEIVE_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return b""
-        except ssl.SSLWantWriteError:
+    def _serve(self, items: list[Incoming], now: float) -> bool:
+        """Deal with what came, as far as one pass goes; True: the rest is for the next one, or the socket is."""
+        self._incoming = items[MESSAGES_A_PASS:]
+        for number, item in enumerate(items[:MESSAGES_A_PASS], start=1):
+            if self._state is _State.CLOSED:
+                return False
+            is_last_ping = number == len(items) or not isinstance(items[number], Ping)
+            self._take(item, now, is_last_ping=is_last_ping)
+        return bool(self._incoming)
+
+    def _is_only_waiting(self, error: OSError | ValueError) -> bool:
+        """Whether a receive that raised `error` has nothing yet; else the stream is broken."""
+        if isinstance(error, ssl.SSLWantWriteError):
             self._read_wants_write = True
             self._watch()
-            return b""
-        except (OSError, ValueError):
-            data = b""
-        if not data:
-            self._stream_ended(now)
-        return data
+            return True
+        return isinstance(error, BlockingIOError | ssl.SSLWantReadError)
 
     def _stream_ended(self, now: float) -> None:
-        if self._state is _State.OPEN:
+        if self._state is _OPEN:
             self._lost(now, "closed", "")
         else:
             self.abort()
@@ -196,16 +211,16 @@ class Channel:
     def _lost(self, now: float, error: str, reason: str) -> None:
         """The peer is gone without a Close frame: so are we."""
         self._state = _State.CLOSING  # nothing is sent any more
-        self._ear.ended(1006, reason, error, now)
+        self._ear.ended(self._side, 1006, reason, error, now)
         self.abort()
 
-    def _take(self, item: Incoming, now: float) -> None:
+    def _take(self, item: Incoming, now: float, *, is_last_ping: bool) -> None:
         if isinstance(item, str):
-            if self._state is _State.OPEN:
-                self._ear.heard(item, now)
+            if self._state is _OPEN:
+                self._ear.heard(self._side, item, now)
         elif isinstance(item, Ping):
             # RFC 6455 section 5.5.3: of pings that came together only the last needs its pong.
-            if self._state is _State.OPEN and not (self._incoming and isinstance(self._incoming[0], Ping)):
+            if self._state is _OPEN and is_last_ping:
                 self._write(self._writer.pong(item.payload), now)
         elif isinstance(item, CloseReceived):
             self._take_close(item, now)
@@ -214,19 +229,19 @@ class Channel:
 
     def _take_close(self, item: CloseReceived, now: float) -> None:
         self._has_peer_closed = True
-        if self._state is _State.OPEN:
+        if self._state is _OPEN:
             self.close(item.code, "", now)  # section 5.5.1: echoed as soon as practical
-            self._ear.ended(item.code, item.reason, "closed", now)
+            self._ear.ended(self._side, item.code, item.reason, "closed", now)
         else:
             self._close_when_done(now)
 
     def _take_violation(self, item: Violation, now: float) -> None:
-        if self._state is not _State.OPEN:
+        if self._state is not _OPEN:
             self._drain(now)
             return
         self._is_deaf = True
         self.close(item.code, item.reason, now)
-        self._ear.ended(1006, item.reason, "size" if item.code == _TOO_BIG else "protocol", now)
+        self._ear.ended(self._side, 1006, item.reason, "size" if item.code == _TOO_BIG else "protocol", now)
 
     def _close_when_done(self, now: float) -> None:
         """Both Close frames have passed: nothing can be unread any more, so the socket may go at once."""
@@ -243,33 +258,43 @@ class Channel:
             return
         self._state = _State.DRAINING
         self._deadline = now + CLOSE_WITHIN_S
-        self._incoming.clear()
+        self._incoming = []
         self._forget_output()
         try:
             socket.socket.shutdown(self._sock, socket.SHUT_WR)
         except OSError:
             self.abort()
 
-    def _write(self, data: bytes, now: float) -> None:
+    def _write(self, data: bytes, now: float) -> bool:
+        """Write, or queue what the socket does not take; True: all has left."""
         if not self._out:
-            sent = self._send(data)
+            try:
+                sent = self._sock.send(data)
+            except (OSError, ValueError) as error:
+                sent = self._unsent(data, error)
             if sent == len(data):
-                return
-            if self._state is _State.CLOSED:
-                return
+                return True
             data = data[sent:]
             self._stuck_since = now
+            if self._out is None:
+                self._out = deque()
+        assert self._out is not None
         self._out.append(data)
         self._out_bytes += len(data)
         is_within = self._budget.change(len(data)) and self._out_bytes <= MOST_WAITING_CHARACTERS
         self._watch()
-        if not is_within and self._state is _State.OPEN:
-            self._ear.overflowed(now)
+        if not is_within and self._state is _OPEN:
+            self._ear.overflowed(self._side, now)
+        return False
 
     def _flush(self, now: float) -> None:
         while self._out:
             head = self._out[0]
-            sent = self._send(head)
+            self._send_wants_read = False
+            try:
+                sent = self._sock.send(head)
+            except (OSError, ValueError) as error:
+                sent = self._unsent(head, error)
             if not sent or not self._out:  # no room, or nobody there: what was queued is forgotten then
                 break
             self._stuck_since = now
@@ -281,23 +306,21 @@ class Channel:
             self._out.popleft()
         self._watch()
         if not self._out:
-            self._ear.flushed(now)
+            self._out = None
+            self._ear.flushed(self._side, now)
             self._close_when_done(now)
 
-    def _send(self, data: bytes) -> int:
-        self._send_wants_read = False
-        try:
-            return self._sock.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError):
+    def _unsent(self, data: bytes, error: OSError | ValueError) -> int:
+        """Return how much of `data` counts as sent, which raised `error`: nothing where the socket is not ready."""
+        if isinstance(error, BlockingIOError | ssl.SSLWantWriteError):
             return 0
-        except ssl.SSLWantReadError:
+        if isinstance(error, ssl.SSLWantReadError):
             self._send_wants_read = True
             return 0
-        except (OSError, ValueError):
-            # The receiving side tells how it ended, in this pass or the next.
-            self._forget_output()
-            self._reactor.serve_again(self._sock)
-            return len(data)
+        # The receiving side tells how it ended, in this pass or the next.
+        self._forget_output()
+        self._reactor.serve_again(self._sock)
+        return len(data)
 
     def _watch(self) -> None:
         is_full = self._out and not self._send_wants_read
@@ -308,12 +331,8 @@ class Channel:
 
     def _forget_output(self) -> None:
         self._budget.change(-self._out_bytes)
-        self._out.clear()
+        self._out = None
         self._out_bytes = 0
 
 
 _TOO_BIG: Final = 1009
-
-
-def _nothing_pending() -> int:
-    return 0

@@ -16,6 +16,7 @@ from pointsman_agent.tail import Tap
 from pointsman_agent.wire import HandedOver
 
 GOING_AWAY: Final = 1001
+_STATION: Final = Side.STATION
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ class Pair:
         """Begin to relay. `alive` says how each side is pinged; a side that is not in it is not."""
         self._alive = alive
         self._station, self._supervision = (
-            Channel(handed[side], reactor, _Ear(self, side), budget, now) for side in (Side.STATION, Side.SUPERVISION)
+            Channel(handed[side], reactor, self, side, budget, now) for side in (Side.STATION, Side.SUPERVISION)
         )
         self._station.start()
         self._supervision.start()
@@ -80,17 +81,31 @@ class Pair:
         """
         del self._station, self._supervision, self._carry_out, self._on_over
 
-    def heard(self, side: Side, text: str, now: float) -> None:
-        """A message came from `side`."""
-        if side is Side.STATION:
+    def heard(self, side: Side, text: str, now: float, frame: bytes | None = None) -> None:
+        """A message came from `side`, as `frame` where that can go on as it is."""
+        is_from_station = side is _STATION
+        if is_from_station:
             self.last_received = now
         if self.tap is not None:
             self.tap.received(side, text)
+        elif self.link.passes(side, text, now):
+            if is_from_station:
+                if not self._supervision.send(text, now):
+                    self.link.delayed(Side.SUPERVISION, now)
+                return
+            self.last_sent = now
+            if not (self._station.send(text, now) if frame is None else self._station.send_frame(frame, now)):
+                self.link.delayed(_STATION, now)
+            return
         self._do(self.link.received(side, text, now), now)
 
     def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
         """The connection of `side` ended."""
         self._handle(Closed(side, code, reason, error), now)
+
+    def flushed(self, side: Side, now: float) -> None:
+        """All that was written to `side` has left."""
+        self.link.flushed(side, now)
 
     def overflowed(self, side: Side, now: float) -> None:
         """`side` takes less than it is sent: it would not get a Close frame either."""
@@ -136,7 +151,7 @@ class Pair:
 
     def _do(self, commands: list[Command], now: float) -> None:
         for command in commands:
-            if isinstance(command, Send):
+            if type(command) is Send:
                 side = command.side
                 if side is Side.STATION:
                     self.last_sent = now
@@ -156,34 +171,3 @@ class Pair:
 
     def _channel(self, side: Side) -> Channel:
         return self._station if side is Side.STATION else self._supervision
-
-
-class _Ear:
-    """The channel of one side speaks to the pair (see `channel.Ear`)."""
-
-    __slots__ = ("_pair", "_side")
-
-    def __init__(self, pair: Pair, side: Side) -> None:
-        self._pair = pair
-        self._side = side
-
-    def heard(self, text: str, now: float) -> None:
-        self._pair.heard(self._side, text, now)
-
-    def ended(self, code: int, reason: str, error: str, now: float) -> None:
-        self._pair.ended(self._side, code, reason, error, now)
-
-    def flushed(self, now: float) -> None:
-        self._pair.link.flushed(self._side, now)
-
-    def overflowed(self, now: float) -> None:
-        self._pair.overflowed(self._side, now)
-
-    def swept(self, now: float) -> None:
-        self._pair.swept(self._side, now)
-
-    def closed(self) -> None:
-        self._pair.closed()
-
-    def broken(self, error: Exception) -> None:
-        self._pair.broken(error)

@@ -125,24 +125,26 @@ class Reactor:
                 if member is not None:
                     if again:
                         again.pop(descriptor, None)
-                    self._serve(descriptor, member, events, now)
+                    try:
+                        if member.ready(events, now) and members.get(descriptor) is member:
+                            self._again[descriptor] = member
+                    except Exception as error:  # the error boundary of a station (rule 30)
+                        self._fail(member, error)
                 elif descriptor == self._alarm:
                     os.eventfd_read(self._alarm)
             for descriptor, member in again.items():
                 if members.get(descriptor) is member:
-                    self._serve(descriptor, member, 0, now)
+                    self._serve_again(descriptor, member, now)
         finally:
             self._end_pass()
         return bool(ready)
 
-    def _serve(self, descriptor: int, member: Member, events: int, now: float) -> None:
+    def _serve_again(self, descriptor: int, member: Member, now: float) -> None:
         try:
-            has_more = member.ready(events, now)
-        except Exception as error:  # the error boundary of a station (rule 30)
+            if member.ready(0, now) and self._members.get(descriptor) is member:
+                self._again[descriptor] = member
+        except Exception as error:  # as above
             self._fail(member, error)
-            return
-        if has_more and self._members.get(descriptor) is member:
-            self._again[descriptor] = member
 
     async def _sweep(self) -> None:
         while True:

@@ -14,6 +14,9 @@ No extension is ever negotiated, so every reserved bit is a breach. Binary messa
 
 import codecs
 import os
+import struct
+from collections.abc import Iterator
+from itertools import chain, count
 from typing import Final
 
 import msgspec
@@ -45,6 +48,9 @@ _FINAL: Final = 0x80
 _RESERVED: Final = 0x70
 _MASKED: Final = 0x80
 _KEYS_AT_ONCE: Final = 1024
+_SHORT: Final = struct.Struct(">BB").pack
+_MEDIUM: Final = struct.Struct(">BBH").pack
+_LONG: Final = struct.Struct(">BBQ").pack
 
 
 class Ping(msgspec.Struct, frozen=True, gc=False):
@@ -80,11 +86,12 @@ class FrameReader:
     """Reads one direction of a connection. `is_masked`: frames must be masked, as those of clients are."""
 
     __slots__ = (
-        "_chunks", "_decoder", "_fragments", "_have", "_is_masked", "_is_over", "_largest", "_need", "_parts", "_size",
+        "_chunks", "_decoder", "_fragments", "_have", "_is_over", "_largest", "_need", "_parts", "_size",
+        "is_masked",
     )  # fmt: skip
 
     def __init__(self, *, is_masked: bool, largest_message_bytes: int) -> None:
-        self._is_masked = is_masked
+        self.is_masked = is_masked
         self._largest = largest_message_bytes
         self._chunks: list[bytes] = []
         self._have = 0
@@ -113,6 +120,29 @@ class FrameReader:
             self._chunks.append(data[rest:])
         return incoming
 
+    def whole_text(self, data: bytes) -> str | None:
+        """Return the message where `data` is one, in one frame, from its first byte to its last: the usual case.
+
+        None for everything else; then nothing was read, and `feed` reads it.
+        """
+        if self._have or len(data) < 8 or data[0] != _FINAL | TEXT or self._decoder is not None or self._is_over:
+            return None
+        length = data[1] - _MASKED if self.is_masked else data[1]
+        start = 2
+        if length > 125:
+            if length != 126:
+                return None
+            length, start = data[2] << 8 | data[3], 4
+            if length < 126:
+                return None
+        body = start + 4 if self.is_masked else start
+        if not 0 < length <= self._largest or body + length != len(data):
+            return None
+        try:
+            return (apply_mask(data[body:], data[start:body]) if self.is_masked else data[body:]).decode()
+        except UnicodeDecodeError:
+            return None
+
     def _read_frames(self, data: bytes, incoming: list[Incoming]) -> int:
         """Append what stands whole in `data`, return where the rest begins and set what that needs to be whole."""
         start, end = 0, len(data)
@@ -135,13 +165,13 @@ class FrameReader:
                     break
             if not self._is_header_fine(first, second, length, incoming):
                 break
-            body = header + (4 if self._is_masked else 0)
+            body = header + (4 if self.is_masked else 0)
             stop = body + length
             if end < stop:
                 self._need = stop - start
                 break
             payload = data[body:stop]
-            if self._is_masked and length:
+            if self.is_masked and length:
                 payload = apply_mask(payload, data[header:body])
             start = stop
             self._take(first, payload, incoming)
@@ -152,7 +182,7 @@ class FrameReader:
         opcode = first & 0x0F
         if first & _RESERVED:
             return self._violate(incoming, PROTOCOL_ERROR, "reserved bits without an extension (compression?)")
-        if bool(second & _MASKED) is not self._is_masked:
+        if bool(second & _MASKED) is not self.is_masked:
             return self._violate(incoming, PROTOCOL_ERROR, "a client masks its frames, a server does not")
         if opcode >= CLOSE:
             if opcode > PONG:
@@ -227,26 +257,13 @@ def is_sendable(code: int) -> bool:
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
-class _MaskKeys:
-    """Fresh keys for all connections: one system call gives those of many frames."""
-
-    __slots__ = ("_keys", "_next")
-
-    def __init__(self) -> None:
-        self._keys = b""
-        self._next = 0
-
-    def take(self) -> bytes:
-        """Return a key that was never given out."""
-        if self._next >= len(self._keys):
-            self._keys = os.urandom(4 * _KEYS_AT_ONCE)
-            self._next = 0
-        key = self._keys[self._next : self._next + 4]
-        self._next += 4
-        return key
+def _some_keys(_: int) -> Iterator[tuple[bytes]]:
+    return struct.iter_unpack("4s", os.urandom(4 * _KEYS_AT_ONCE))
 
 
-_KEYS: Final = _MaskKeys()
+_KEYS: Final = chain.from_iterable(chain.from_iterable(map(_some_keys, count())))
+"""Fresh keys, each given out once; one system call gives those of many frames. For all connections of the process, which
+one thread serves."""
 
 
 class FrameWriter:
@@ -260,10 +277,14 @@ class FrameWriter:
     def text(self, text: str) -> bytes:
         """Return the frames of a text message, in fragments of 16 KiB."""
         payload = text.encode()
-        if len(payload) <= FRAGMENT_BYTES:
+        length = len(payload)
+        if 125 < length <= FRAGMENT_BYTES and self._is_masked:  # most of what is masked, without one more call
+            key = next(_KEYS)
+            return _MEDIUM(_FINAL | TEXT, _MASKED | 126, length) + key + apply_mask(payload, key)
+        if length <= FRAGMENT_BYTES:
             return self._frame(_FINAL | TEXT, payload)
         frames = [self._frame(TEXT, payload[:FRAGMENT_BYTES])]
-        last = (len(payload) - 1) // FRAGMENT_BYTES * FRAGMENT_BYTES
+        last = (length - 1) // FRAGMENT_BYTES * FRAGMENT_BYTES
         for start in range(FRAGMENT_BYTES, last, FRAGMENT_BYTES):
             frames.append(self._frame(CONTINUATION, payload[start : start + FRAGMENT_BYTES]))
         frames.append(self._frame(_FINAL | CONTINUATION, payload[last:]))
@@ -287,14 +308,14 @@ class FrameWriter:
         length = len(payload)
         mask_bit = _MASKED if self._is_masked else 0
         if length < 126:
-            head = bytes((first, mask_bit | length))
+            head = _SHORT(first, mask_bit | length)
         elif length < 65536:
-            head = bytes((first, mask_bit | 126, length >> 8, length & 0xFF))
+            head = _MEDIUM(first, mask_bit | 126, length)
         else:
-            head = bytes((first, mask_bit | 127)) + length.to_bytes(8, "big")
+            head = _LONG(first, mask_bit | 127, length)
         if not self._is_masked:
             return head + payload
-        key = _KEYS.take()
+        key = next(_KEYS)
         return head + key + (apply_mask(payload, key) if length else b"")
 
 
