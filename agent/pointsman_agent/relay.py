@@ -40,7 +40,7 @@ from pointsman_agent.outbox import Outbox, OutputBudget
 from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, keep_alive, note_end
-from pointsman_agent.status import Status
+from pointsman_agent.status import StationStatus, Status
 from pointsman_agent.tail import Tail
 from pointsman_agent.uplink import Uplinks
 
@@ -68,48 +68,57 @@ class RelayCase:
 class Chores:
     """What of a link's commands is not about its sockets: journal, keys, counters, status. Shared by both drivers.
 
-    Tasks run in `nursery`; `report` feeds the link an event.
+    `start` begins a task; `report` feeds the link an event.
     """
 
-    def __init__(self, case: "RelayCase", nursery: trio.Nursery, report: Callable[[Event], Awaitable[None]]) -> None:
+    __slots__ = ("_case", "_report", "_start")
+
+    def __init__(self, case: RelayCase, start: Callable[..., None], report: Callable[[Event], Awaitable[None]]) -> None:
         self._case = case
-        self._route = case.route
-        self._status = case.status
-        self._uplinks = case.uplinks
-        self._record = case.status.station(case.route.identity)
-        self._nursery = nursery
+        self._start = start
         self._report = report
-        assert case.route.supervision_name is not None
-        self._supervision_name = case.route.supervision_name
 
     def carry_out(self, command: Command) -> None:
         """Do what `command` says; `Send` and `Close` are the driver's."""
         match command:
             case Keep(call):
-                self._nursery.start_soon(self._keep, call)
+                self._start(self._keep, call)
             case KeepKey(call_id, key):
-                self._nursery.start_soon(self._keep_key, call_id, key)
+                self._start(self._keep_key, call_id, key)
             case Answered(action, round_trip_s, text):
-                self._uplinks.answered(self._route, action, round_trip_s, text)
+                self._case.uplinks.answered(self._case.route, action, round_trip_s, text)
             case OwnCallEnded(call_id, _):
                 # Nobody asks a relayed station anything yet; the link is ready for who will.
-                log.debug("own call ended", station=self._route.identity, call=call_id)
+                log.debug("own call ended", station=self._identity, call=call_id)
             case Notice(side, what, action):
                 self._record.notices[what] += 1
-                log.info("noticed", station=self._route.identity, side=side.name.lower(), what=what, action=action)
+                log.info("noticed", station=self._identity, side=side.name.lower(), what=what, action=action)
             case Drop(side, why, text):
                 self._record.drops[why] += 1
-                log.info("dropped", station=self._route.identity, side=side.name.lower(), why=why, characters=len(text))
+                log.info("dropped", station=self._identity, side=side.name.lower(), why=why, characters=len(text))
             case Lost():
                 self._note_loss(command)
 
+    @property
+    def _identity(self) -> str:
+        return self._case.route.identity
+
+    @property
+    def _record(self) -> StationStatus:
+        return self._case.status.station(self._identity)
+
+    @property
+    def _supervision_name(self) -> str:
+        assert self._case.route.supervision_name is not None
+        return self._case.route.supervision_name
+
     def _note_loss(self, lost: Lost) -> None:
-        last = note_end(self._status, self._route, lost.error, lost.detail)
+        last = note_end(self._case.status, self._case.route, lost.error, lost.detail)
         if lost.side is Side.SUPERVISION:
-            self._status.supervision(self._supervision_name).last_error = last
-        gate = self._uplinks.gate(self._supervision_name)
-        if gate.lost(self._route.identity, lost.action, trio.current_time()):
-            log.warning("one action loses the link again and again", station=self._route.identity, action=lost.action)
+            self._case.status.supervision(self._supervision_name).last_error = last
+        gate = self._case.uplinks.gate(self._supervision_name)
+        if gate.lost(self._identity, lost.action, trio.current_time()):
+            log.warning("one action loses the link again and again", station=self._identity, action=lost.action)
 
     async def _keep(self, call: Frame) -> None:
         """Store a security event that the supervision is not to see; what cannot be stored is not answered."""
@@ -118,11 +127,11 @@ class Chores:
         except LocalFrameError:
             payload = {}  # the text itself is kept in any case
         try:
-            await self._case.journal.append(security_event_of(self._route.identity, call, payload))
+            await self._case.journal.append(security_event_of(self._identity, call, payload))
         except JournalFault as error:
-            log.error("security event not stored", station=self._route.identity, error=str(error))
+            log.error("security event not stored", station=self._identity, error=str(error))
             return
-        log.info("security event kept", station=self._route.identity, type=str(payload.get("type", ""))[:50])
+        log.info("security event kept", station=self._identity, type=str(payload.get("type", ""))[:50])
         await self._report(Stored(call.id))
 
     async def _keep_key(self, call_id: str, key: bytes) -> None:
@@ -130,10 +139,10 @@ class Chores:
         try:
             await self._case.store_key(key)
         except OSError as error:
-            log.error("uplink key not stored", station=self._route.identity, error=str(error))
+            log.error("uplink key not stored", station=self._identity, error=str(error))
             await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
             return
-        log.info("uplink key stored", station=self._route.identity, supervision=self._supervision_name)
+        log.info("uplink key stored", station=self._identity, supervision=self._supervision_name)
         await self._report(Stored(call_id, Side.SUPERVISION))
 
 
@@ -210,7 +219,7 @@ class StreamRelay:
             await trio.lowlevel.checkpoint()  # the link is over: nobody asks any more
 
     async def _drive(self, nursery: trio.Nursery) -> None:
-        chores = Chores(self._case, nursery, self._report)
+        chores = Chores(self._case, nursery.start_soon, self._report)
         while not self._link.is_over:
             event: Event = TimePassed()
             with trio.move_on_at(self._link.deadline() or float("inf")):

@@ -5,7 +5,8 @@
         ├── source          the bundle file, followed
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
-        └── connections     one task a station, each with its own nursery and error boundary
+        ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
+        └── reactor         the one task that serves all relayed stations
 
 Here, and in `cli`, the wall clock is read.
 """
@@ -31,9 +32,11 @@ from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
+from pointsman_agent.local import LocalStations
 from pointsman_agent.lookingin import SecurityLog, Watching
 from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.redaction import Redactor
@@ -134,21 +137,22 @@ class _Agent:
         trio.socket.set_custom_hostname_resolver(names)
         keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
         uplinks = Uplinks(status, keys, names)
-        reactor, tail = Reactor(), Tail(self.clock.now)
-        house = House(holder, self.journal, status, sessions, uplinks, self.clock, tail, reactor=reactor)
+        reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         routes = [
             connection_test_route(tests.run),
             tail_route(Watching(holder, tail, redactor).watch),
             security_events_route(SecurityLog(self.journal.security_events_since, redactor).rows),
-            *control_routes(RemoteControl(holder, house.local, self.journal)),
+            *control_routes(RemoteControl(holder, local, self.journal)),
             transactions_route(TransactionReport(holder, self.journal.transactions_since).rows),
         ]
         stop = self.signals.stop
         async with trio.open_nursery() as root:
             self.signals.on_hangup = source.reload
             root.start_soon(reactor.run)
+            plane = Plane(reactor, root, sessions)
+            house = House(holder, self.journal, status, sessions, uplinks, self.clock, tail, plane=plane, local=local)
             listeners = Listeners(house, root)
             activation = self._activation(house, listeners, root)
             await activation.resume()

@@ -1,6 +1,6 @@
 """Who is connected: one session a station, and how its end is asked for and told."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,6 +16,7 @@ from pointsman_agent.status import LastError, Status
 
 REPLACED_WITHIN_S: Final = 2.0  # rule 7: by then the old uplink is closed; its station, if it is mute, goes later
 _NORMAL: Final = 1000
+_NO_END: Final = EndRequested(_NORMAL, "", "closed")
 
 log = structlog.get_logger()
 
@@ -29,38 +30,99 @@ class Session:
 
     `connecting` holds the protocols offered upstream while its uplink is being made. A newcomer that offers the same
     takes that uplink over: it is the `heir`, and gets it by `bequeath`. `is_clone`: two devices seem to share the
-    identity.
+    identity. `lives_on`: it outlives the task that claimed it, and whoever has it releases it; `on_end` is called when
+    its end is asked for.
+
+    A site has thousands of sessions that nobody waits for, so events are made for who waits.
     """
+
+    __slots__ = (
+        "_bequeathed", "_end_asked", "_ended", "_inherited", "_is_ended", "_is_ending", "connecting", "ending", "heir",
+        "identity", "is_clone", "lives_on", "on_end", "predecessor",
+    )  # fmt: skip
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
-        self.ended = trio.Event()
-        self.end_asked = trio.Event()
-        self.ending = EndRequested(_NORMAL, "", "closed")
+        self.ending = _NO_END
         self.is_clone = False
+        self.lives_on = False
+        self.on_end: Callable[[EndRequested], None] | None = None
         self.connecting: tuple[str, ...] | None = None
         self.heir: Session | None = None
         self.predecessor: Session | None = None
+        self._is_ending = False
+        self._is_ended = False
+        self._end_asked: trio.Event | None = None
+        self._ended: trio.Event | None = None
         self._inherited: Wire | Exception | None = None
-        self._bequeathed = trio.Event()
+        self._bequeathed: trio.Event | None = None
+
+    @property
+    def end_asked(self) -> trio.Event:
+        """Set once its end was asked for; `ending` says how."""
+        if self._end_asked is None:
+            self._end_asked = _event(is_set=self._is_ending)
+        return self._end_asked
+
+    @property
+    def ended(self) -> trio.Event:
+        """Set once it has ended."""
+        if self._ended is None:
+            self._ended = _event(is_set=self._is_ended)
+        return self._ended
 
     def end(self, code: int, reason: str, error: str) -> None:
         """Ask for the end with a close code towards the station; only the first call counts."""
-        if not self.end_asked.is_set():
-            self.ending = EndRequested(code, reason, error)
-            self.end_asked.set()
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self.ending = EndRequested(code, reason, error)
+        if self._end_asked is not None:
+            self._end_asked.set()
+        if self.on_end is not None:
+            self.on_end(self.ending)
+
+    def live_on(self, on_end: Callable[[EndRequested], None]) -> None:
+        """Outlive the task that claimed it, until it is released; `on_end` may be called at once."""
+        self.lives_on = True
+        self._end_asked = self.predecessor = None
+        if self._is_ending:
+            on_end(self.ending)
+        else:
+            self.on_end = on_end
+
+    def note_end(self) -> None:
+        """It has ended."""
+        self._is_ended = True
+        self.on_end = None
+        if self._ended is not None:
+            self._ended.set()
 
     def bequeath(self, uplink: Wire | Exception | None) -> None:
         """Hand what came of the predecessor's uplink to this session; None: nothing, it has to make its own."""
         self._inherited = uplink
-        self._bequeathed.set()
+        self._told.set()
 
     async def inherit(self) -> Wire | None:
         """Wait for the predecessor's uplink, which its `connectTimeout` bounds; raises what that raised."""
-        await self._bequeathed.wait()
-        if isinstance(self._inherited, Exception):
-            raise self._inherited
-        return self._inherited
+        await self._told.wait()
+        inherited, self._inherited = self._inherited, None
+        if isinstance(inherited, Exception):
+            raise inherited
+        return inherited
+
+    @property
+    def _told(self) -> trio.Event:
+        if self._bequeathed is None:
+            self._bequeathed = trio.Event()
+        return self._bequeathed
+
+
+def _event(*, is_set: bool) -> trio.Event:
+    event = trio.Event()
+    if is_set:
+        event.set()
+    return event
 
 
 class Sessions:
@@ -96,11 +158,16 @@ class Sessions:
                 await self._succeed(old, session, protocols)
             yield session
         finally:
-            session.ended.set()
-            if session.heir is not None:
-                session.heir.bequeath(None)
-            if self._live.get(identity) is session:
-                del self._live[identity]
+            if not session.lives_on:
+                self.release(session)
+
+    def release(self, session: Session) -> None:
+        """Note that `session` has ended: the identity is free, unless a newer one has it."""
+        session.note_end()
+        if session.heir is not None:
+            session.heir.bequeath(None)
+        if self._live.get(session.identity) is session:
+            del self._live[session.identity]
 
     def _is_clone(self, identity: str, address: str) -> bool:
         newcomer = self._replacements.setdefault(identity, Replacements()).judge(address, trio.current_time())

@@ -18,8 +18,7 @@ from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ocpp.intercepts import LinkSettings
 from pointsman_agent.outbox import OutputBudget
-from pointsman_agent.plane.driver import PlaneRelay
-from pointsman_agent.plane.reactor import Reactor
+from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
 from pointsman_agent.relay import RelayCase, StreamRelay
 from pointsman_agent.routing import Route, uplink_target
@@ -60,7 +59,8 @@ class House:
     tail: Tail
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
-    reactor: Reactor | None = None
+    plane: Plane | None = None
+    """Where stations are relayed; without one each has tasks of its own."""
     local: LocalStations = field(default_factory=LocalStations)
 
 
@@ -220,7 +220,8 @@ class _Connection:
             clock=house.clock,
             is_leaving=admitted.route.supervision is not None,
         )
-        with _recorded(house.status, admitted, protocol, None), house.tail.joined(admitted.route.identity, wire):
+        _log_connected(admitted.route, protocol)
+        with _connected(house.status, admitted.route, protocol, None), house.tail.joined(admitted.route.identity, wire):
             await operator.run()
 
     async def _relay(
@@ -242,22 +243,23 @@ class _Connection:
             return
         try:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
-            with _recorded(house.status, admitted, uplink.protocol, uplink.protocol):
-                case = RelayCase(
-                    session=session,
-                    route=admitted.route,
-                    settings=self._link_settings(in_force, admitted.route, uplink.protocol or ""),
-                    journal=house.journal,
-                    status=house.status,
-                    uplinks=house.uplinks,
-                    store_key=house.uplinks.key_store(in_force, admitted.route),
-                    budget=house.budget,
-                    tail=house.tail,
-                )
-                if house.reactor is None:
+            _log_connected(admitted.route, uplink.protocol)
+            case = RelayCase(
+                session=session,
+                route=admitted.route,
+                settings=self._link_settings(in_force, admitted.route, uplink.protocol or ""),
+                journal=house.journal,
+                status=house.status,
+                uplinks=house.uplinks,
+                store_key=house.uplinks.key_store(in_force, admitted.route),
+                budget=house.budget,
+                tail=house.tail,
+            )
+            if house.plane is not None:
+                house.plane.take(case, station, uplink)
+            else:
+                with _connected(house.status, admitted.route, uplink.protocol, uplink.protocol):
                     await StreamRelay(case, station, uplink).run()
-                else:
-                    await PlaneRelay(house.reactor, case, station, uplink).run()
         finally:
             await uplink.close(_GOING_AWAY, "")
 
@@ -322,28 +324,18 @@ class _Connection:
         await request.refuse(error.status, headers)
 
 
+def _log_connected(route: Route, protocol: str | None) -> None:
+    log.info("station connected", station=route.identity, operator=route.station.operator, protocol=protocol)
+
+
 @contextmanager
-def _recorded(status: Status, admitted: Admitted, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
+def _connected(status: Status, route: Route, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
     """Show the station as connected while its session lasts."""
-    record = status.station(admitted.route.identity)
-    record.is_connected, record.since = True, status.stamp()
-    record.protocol, record.uplink_protocol = protocol, uplink_protocol
-    supervision = admitted.route.supervision_name
-    if supervision is not None:
-        status.supervision(supervision).stations_up += 1
-    log.info(
-        "station connected",
-        station=admitted.route.identity,
-        operator=admitted.route.station.operator,
-        protocol=protocol,
-    )
+    status.connected(route, protocol, uplink_protocol)
     try:
         yield
     finally:
-        record.is_connected, record.since = False, status.stamp()
-        record.protocol = record.uplink_protocol = None
-        if supervision is not None:
-            status.supervision(supervision).stations_up -= 1
+        status.disconnected(route)
 
 
 def _answered(request: StationRequest, protocol: str | None) -> str | None:

@@ -11,7 +11,7 @@ from pointsman_schema.bundle import Group
 
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Clock, Failure
-from pointsman_agent.routing import Routing
+from pointsman_agent.routing import Route, Routing
 from pointsman_agent.strategy.steps import Report
 
 
@@ -114,6 +114,22 @@ class Status:
     def stamp(self) -> datetime:
         """Return this moment, for a record."""
         return self._clock.now()
+
+    def connected(self, route: Route, protocol: str | None, uplink_protocol: str | None) -> None:
+        """Show a station as connected, from now on."""
+        record = self.station(route.identity)
+        record.is_connected, record.since = True, self.stamp()
+        record.protocol, record.uplink_protocol = protocol, uplink_protocol
+        if route.supervision_name is not None:
+            self.supervision(route.supervision_name).stations_up += 1
+
+    def disconnected(self, route: Route) -> None:
+        """Show a station that was `connected` as gone."""
+        record = self.station(route.identity)
+        record.is_connected, record.since = False, self.stamp()
+        record.protocol = record.uplink_protocol = None
+        if route.supervision_name is not None:
+            self.supervision(route.supervision_name).stations_up -= 1
 
     def settle(self, record: StationStatus) -> None:
         """Take over what a relay that keeps its own figures knows."""

@@ -171,13 +171,21 @@ class Tail:
     @contextmanager
     def joined(self, station: str, connection: Tappable) -> Iterator[None]:
         """Let `connection` of `station` be watched until the block ends."""
-        self._joined[connection] = station
-        self._place_tap(connection, station)
+        self.join(station, connection)
         try:
             yield
         finally:
-            del self._joined[connection]
-            connection.tap = None
+            self.leave(connection)
+
+    def join(self, station: str, connection: Tappable) -> None:
+        """Let `connection` of `station` be watched until `leave`."""
+        self._joined[connection] = station
+        self._place_tap(connection, station)
+
+    def leave(self, connection: Tappable) -> None:
+        """Let `connection` not be watched any more."""
+        del self._joined[connection]
+        connection.tap = None
 
     def _place_taps(self) -> None:
         for connection, station in self._joined.items():

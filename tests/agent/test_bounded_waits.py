@@ -32,8 +32,6 @@ BOUNDED = {
     ("outbox", "_sent", "send"): STREAM,
     ("outbox", "run", "wait"): SESSION,
     ("owncalls", "_ask", "send"): STREAM,
-    ("plane/driver", "_await_end", "wait"): SESSION,
-    ("plane/driver", "_run", "wait"): "the sweep: liveness, deadlines of the link and of closing",
     ("plane/reactor", "run", "wait_readable"): "as long as the agent; its sweep is a task beside it",
     ("relay", "_await_end", "wait"): SESSION,
     ("relay", "_read", "receive"): PINGS,

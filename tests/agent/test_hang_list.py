@@ -17,8 +17,10 @@ import trio
 from pointsman_agent import station as agent_station
 from pointsman_agent.ocpp.events import Command
 from pointsman_agent.ocpp.link import Link
-from pointsman_agent.plane.driver import PlaneRelay
+from pointsman_agent.plane.driver import Plane
+from pointsman_agent.relay import RelayCase
 from pointsman_agent.streams import OwnedStream
+from pointsman_agent.wire import StreamWire
 from pointsman_simulator.errors import HandshakeRefused
 from pointsman_simulator.station import connect_station, run_session
 from pointsman_simulator.supervision import open_supervision
@@ -255,14 +257,14 @@ async def test_trap_04_an_error_of_ours_in_one_station_never_stops_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bugs: list[str]
 ) -> None:
     bugs.append("station dropped")
-    run = PlaneRelay.run
+    take = Plane.take
 
-    async def fail_for_one(relay: PlaneRelay) -> None:
-        if relay._case.route.identity == "CP-1":
+    def fail_for_one(plane: Plane, case: RelayCase, station: StreamWire, supervision: StreamWire) -> None:
+        if case.route.identity == "CP-1":
             raise ZeroDivisionError("a bug")
-        await run(relay)
+        take(plane, case, station, supervision)
 
-    monkeypatch.setattr(PlaneRelay, "run", fail_for_one)
+    monkeypatch.setattr(Plane, "take", fail_for_one)
     async with (
         open_supervision() as supervision,
         running_agent(tmp_path, a_unique_config(supervision.url, "CP-1", "CP-2")) as agent,

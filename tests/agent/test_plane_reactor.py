@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -57,22 +57,31 @@ class Heard:
         self.texts: list[str] = []
         self.ends: list[tuple[int, str]] = []
         self.errors: list[Exception] = []
+        self.flushes: list[float] = []
+        self.frames: list[bytes | None] = []
+        self.on_text: Callable[[str], None] = lambda text: None
+        self.delays: list[float] = []
         self.news = trio.Event()
 
-    def heard(self, text: str, now: float) -> None:
+    def heard(self, side: Side, text: str, now: float, frame: bytes | None = None) -> None:
         self.texts.append(text)
+        self.frames.append(frame)
+        self.on_text(text)
         self.news.set()
 
-    def ended(self, code: int, reason: str, error: str, now: float) -> None:
+    def ended(self, side: Side, code: int, reason: str, error: str, now: float) -> None:
         self.ends.append((code, error))
 
-    def flushed(self, now: float) -> None:
-        pass
+    def flushed(self, side: Side, now: float) -> None:
+        self.flushes.append(now)
 
-    def overflowed(self, now: float) -> None:
+    def delayed(self, side: Side, now: float) -> None:
+        self.delays.append(now)
+
+    def overflowed(self, side: Side, now: float) -> None:
         raise AssertionError("too much output")
 
-    def swept(self, now: float) -> None:
+    def swept(self, side: Side, now: float) -> None:
         pass
 
     def closed(self) -> None:
@@ -86,7 +95,7 @@ class Heard:
 
 def a_channel(reactor: Reactor, ear: Heard, sock: socket.socket, budget: OutputBudget | None = None) -> Channel:
     """Return a channel that is served and that `ear` hears of."""
-    ear.channel = Channel(handed(sock), reactor, ear, budget or OutputBudget(), trio.current_time())
+    ear.channel = Channel(handed(sock), reactor, ear, Side.STATION, budget or OutputBudget(), trio.current_time())
     ear.channel.start()
     return ear.channel
 
@@ -142,7 +151,9 @@ async def test_trap_03_a_send_that_wants_to_read_waits_for_bytes_and_does_not_sp
         async with running(reactor):
             ours.send_wants = 3  # at first, in the first pass, and once more when bytes come
             channel = a_channel(reactor, heard, ours)
-            assert not channel.send("hello", trio.current_time())
+            channel.send("hello")
+            assert heard.delays
+            assert not heard.flushes
             await idle()
             sends_while_nothing_came = ours.sends
             for _ in range(2):
@@ -164,7 +175,7 @@ async def test_trap_03_a_send_and_a_receive_may_want_at_once() -> None:
         async with running(reactor):
             ours.send_wants, ours.recv_wants = 1, 1
             channel = a_channel(reactor, heard, ours)
-            channel.send("hello", trio.current_time())
+            channel.send("hello")
             theirs.send(frame(TEXT, b"hello"))
             with trio.fail_after(WITHIN_S):
                 await heard.news.wait()
@@ -198,6 +209,9 @@ class Murderer:
                 self.sock.recv(100)
         return False
 
+    def flush(self, now: float) -> None:
+        pass
+
     def failed(self, error: Exception) -> None:
         pass
 
@@ -218,11 +232,46 @@ class Newcomer:
         self.events.append(events)
         return False
 
+    def flush(self, now: float) -> None:
+        pass
+
     def failed(self, error: Exception) -> None:
         pass
 
     def sweep(self, now: float) -> None:
         pass
+
+
+async def test_what_is_written_in_one_pass_leaves_in_one_piece_and_is_told_once() -> None:
+    reactor, heard, (ours, theirs) = Reactor(), Heard(), a_pair_of_sockets()
+    async with running(reactor):
+        channel = a_channel(reactor, heard, ours)
+        heard.on_text = channel.send
+        theirs.send(b"".join(frame(TEXT, b"%d" % number) for number in range(5)))
+        with trio.fail_after(WITHIN_S):
+            while not heard.flushes:  # noqa: ASYNC110 - a flush has no event
+                await trio.sleep(0.01)
+        theirs.setblocking(True)
+
+        assert theirs.recv(1000) == b"".join(frame(TEXT, b"%d" % number, key=None) for number in range(5))
+        assert (ours.sends, len(heard.flushes)) == (1, 1)
+        channel.abort()
+    theirs.close()
+
+
+async def test_a_message_of_a_server_goes_on_as_the_very_frame_in_which_it_came() -> None:
+    reactor, heard, (ours, theirs) = Reactor(), Heard(), a_pair_of_sockets()
+    whole = frame(TEXT, b"x" * 200, key=None)
+    async with running(reactor):
+        channel = Channel(handed(ours, is_client=True), reactor, heard, Side.SUPERVISION, OutputBudget(), 0.0)
+        channel.start()
+        theirs.send(whole)
+        with trio.fail_after(WITHIN_S):
+            await heard.news.wait()
+        channel.abort()
+    theirs.close()
+
+    assert heard.frames == [whole]
 
 
 async def test_trap_04_an_event_of_a_connection_that_went_in_its_batch_hits_no_newcomer() -> None:
@@ -285,7 +334,8 @@ async def test_who_sends_to_a_peer_that_is_gone_hears_it_once_and_gives_back_its
     async with running(reactor):
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         channel = a_channel(reactor, heard, ours, budget)
-        assert not channel.send("x" * 500_000, trio.current_time())
+        channel.send("x" * 500_000)
+        assert heard.delays
         theirs.close()
         with trio.fail_after(WITHIN_S):
             await heard.news.wait()

@@ -365,14 +365,14 @@ async def test_trap_06_an_error_of_ours_ends_both_sockets_of_its_station_and_no_
             assert await again_uplink.receive_message() == FIRST[1]
 
 
-def failing_at(bad: str) -> Callable[[Pair, Side, str, float], None]:
+def failing_at(bad: str) -> Callable[[Pair, Side, str, float, bytes | None], None]:
     """Return `Pair.heard` as it is, but for one text."""
     heard = Pair.heard
 
-    def fail(pair: Pair, side: Side, text: str, now: float) -> None:
+    def fail(pair: Pair, side: Side, text: str, now: float, frame: bytes | None = None) -> None:
         if text == bad:
             raise RecursionError("a bug")
-        heard(pair, side, text, now)
+        heard(pair, side, text, now, frame)
 
     return fail
 

@@ -7,10 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from pointsman_agent import station as agent_station
-from pointsman_agent.plane.reactor import Reactor
-from pointsman_agent.relay import RelayCase, StreamRelay
-from pointsman_agent.wire import StreamWire
+from pointsman_agent import run as agent_run
 from pointsman_schema.bundle import Config
 from pointsman_simulator.station import Station, connect_station
 from pointsman_simulator.supervision import Supervision, open_supervision
@@ -55,9 +52,9 @@ class Way:
 def a_way(name: str, monkeypatch: pytest.MonkeyPatch) -> Way:
     """Return the way `plane`, `streams` (until the test ends) or `tls`."""
     if name == "streams":
-        monkeypatch.setattr(agent_station, "PlaneRelay", _without_plane)
+        monkeypatch.setattr(agent_run, "Plane", _no_plane)
     return Way(is_tls=name == "tls")
 
 
-def _without_plane(_: Reactor, case: RelayCase, station: StreamWire, supervision: StreamWire) -> StreamRelay:
-    return StreamRelay(case, station, supervision)
+def _no_plane(*_: object) -> None:
+    return None

@@ -79,11 +79,12 @@ from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
 SERVICE_RESTART: Final = 1012
+TIMED_EVERY_S: Final = 10.0  # a supervision's clock is read no more often: heartbeats come every few minutes
 OWN_CALL_WITHIN_S: Final = 5.0  # of the station's slot towards a remote operator (rule 15)
 _CALL: Final = int(MessageType.CALL)
 _STATION: Final = Side.STATION
 _TABLES: Final = Interest.TABLES
-_NO_INTEREST: Final = Interest.NONE
+_TIMED: Final = Interest.TIMED
 _RESULTS: Final = (int(MessageType.CALLRESULT), int(MessageType.CALLERROR))
 KEY_CHANGED: Final = "the uplink's key changed"
 
@@ -101,6 +102,7 @@ class Link:
         self._station_asks.keeps_answered = self._supervision_asks.keeps_answered = keeps_answered
         self._both = (self._station_asks, self._supervision_asks)
         self._heard_supervision = float("-inf")
+        self._timed_again = float("-inf")
 
     @property
     def queue(self) -> int:
@@ -161,8 +163,11 @@ class Link:
         frame = plain_call(text)
         if frame is None or (interest := interest_in(frame.action)) is _TABLES:
             return False
-        answer_head = f'{RESULT_HEAD}"{frame.id}",' if interest is _NO_INTEREST else ""
-        lane.open = PendingCall(frame, now, text, answer_head, now)
+        if interest is _TIMED and now >= self._timed_again:
+            self._timed_again = now + TIMED_EVERY_S
+            lane.open = PendingCall(frame, now, text, "", now)
+        else:
+            lane.open = PendingCall(frame, now, text, f'{RESULT_HEAD}"{frame.id}",', now)
         return True
 
     def delayed(self, side: Side, now: float) -> None:
@@ -174,7 +179,9 @@ class Link:
     def received(self, side: Side, text: str, now: float) -> list[Command]:
         """As the event `Received`: for a driver to whom a call is cheaper."""
         if self.passes(side, text, now):
-            self.delayed(side.other, now)
+            call = self._lane_of(side).open
+            if call is not None and call.text is text:
+                call.asked = None  # `Flushed` will tell
             return [Send(side.other, text)]
         if self.is_over:
             return []

@@ -11,8 +11,8 @@ from collections import deque
 from enum import Enum, auto
 from typing import Final, Protocol
 
-from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, OutputBudget
 from pointsman_agent.ocpp.intercepts import Side
+from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, OutputBudget
 from pointsman_agent.plane.reactor import READABLE, WRITABLE, Reactor
 from pointsman_agent.websocket.codec import (
     CloseReceived,
@@ -38,7 +38,10 @@ class Ear(Protocol):
         """The peer closed, vanished (1006) or broke the protocol; told once. `error` is the class of rule 50."""
 
     def flushed(self, side: Side, now: float) -> None:
-        """All that was written has left."""
+        """All that was written has left, after `delayed` was told or `send` asked for it."""
+
+    def delayed(self, side: Side, now: float) -> None:
+        """What was written in the pass at `now` has not left."""
 
     def overflowed(self, side: Side, now: float) -> None:
         """The peer takes less than it is sent."""
@@ -69,9 +72,9 @@ class Channel:
     """A member of the reactor: the socket of `side`."""
 
     __slots__ = (
-        "_budget", "_deadline", "_ear", "_has_peer_closed", "_incoming", "_is_deaf", "_is_masked", "_out", "_out_bytes",
-        "_reactor", "_read_wants_write", "_reader", "_send_wants_read", "_side", "_sock", "_state", "_stuck_since",
-        "_tls", "_watched", "_writer", "last_heard",
+        "_budget", "_deadline", "_ear", "_fresh", "_has_peer_closed", "_incoming", "_is_awaited", "_is_deaf",
+        "_is_masked", "_out", "_out_bytes", "_reactor", "_read_wants_write", "_reader", "_send_wants_read", "_side",
+        "_sock", "_state", "_stuck_since", "_tls", "_watched", "_writer", "last_heard",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +93,8 @@ class Channel:
         self._out: deque[bytes] | None = None
         """None until something had to wait: hardly any channel ever needs one."""
         self._out_bytes = 0
+        self._fresh = b""
+        self._is_awaited = False
         self._stuck_since = now
         self._state = _OPEN
         self._deadline = 0.0
@@ -104,18 +109,21 @@ class Channel:
         """Be served."""
         self._reactor.add(self._sock, self)
 
-    def send(self, text: str, now: float) -> bool:
-        """Write a message, or queue it; after a close nothing is sent any more. True: it has left."""
-        return self._state is _OPEN and self._write(self._writer.text(text), now)
+    def pass_on(self, text: str, frame: bytes | None) -> None:
+        """Write a message at the end of this pass, as `frame` where that is at hand."""
+        if self._state is _OPEN:
+            self._write(self._writer.text(text) if frame is None else frame)
 
-    def send_frame(self, frame: bytes, now: float) -> bool:
-        """Write a message that has its form already; else as `send`."""
-        return self._state is _OPEN and self._write(frame, now)
+    def send(self, text: str) -> None:
+        """Write a message, and tell by `flushed` that it has left; after a close nothing is sent any more."""
+        if self._state is _OPEN:
+            self._is_awaited = True
+            self._write(self._writer.text(text))
 
-    def ping(self, now: float) -> None:
+    def ping(self) -> None:
         """Write a ping."""
         if self._state is _OPEN:
-            self._write(self._writer.ping(), now)
+            self._write(self._writer.ping())
 
     def close(self, code: int, reason: str, now: float) -> None:
         """Send a Close frame after what is queued, await the peer's, drain, close; all bounded."""
@@ -123,8 +131,7 @@ class Channel:
             return
         self._state = _State.CLOSING
         self._deadline = now + CLOSE_WITHIN_S
-        self._write(self._writer.close(code, reason), now)
-        self._close_when_done(now)
+        self._write(self._writer.close(code, reason))
 
     def abort(self) -> None:
         """Close the socket at once."""
@@ -138,7 +145,7 @@ class Channel:
     def ready(self, events: int, now: float) -> bool:
         """See `reactor.Member`. One receive a pass: the kernel says it again where there is more."""
         if self._out and (events & WRITABLE or self._send_wants_read):
-            self._flush(now)
+            self._send_queued(now)
         if self._incoming:
             return self._serve(self._incoming, now) or self._has_hidden()
         if events == WRITABLE and not self._read_wants_write:
@@ -221,7 +228,7 @@ class Channel:
         elif isinstance(item, Ping):
             # RFC 6455 section 5.5.3: of pings that came together only the last needs its pong.
             if self._state is _OPEN and is_last_ping:
-                self._write(self._writer.pong(item.payload), now)
+                self._write(self._writer.pong(item.payload))
         elif isinstance(item, CloseReceived):
             self._take_close(item, now)
         elif isinstance(item, Violation):
@@ -245,7 +252,7 @@ class Channel:
 
     def _close_when_done(self, now: float) -> None:
         """Both Close frames have passed: nothing can be unread any more, so the socket may go at once."""
-        if self._out or self._state is not _State.CLOSING:
+        if self._out or self._fresh or self._state is not _State.CLOSING:
             return
         if self._has_peer_closed:
             self.abort()
@@ -265,29 +272,49 @@ class Channel:
         except OSError:
             self.abort()
 
-    def _write(self, data: bytes, now: float) -> bool:
-        """Write, or queue what the socket does not take; True: all has left."""
-        if not self._out:
+    def _write(self, data: bytes) -> None:
+        """Write at the end of this pass, in one piece with what else is written in it."""
+        if self._fresh:
+            self._fresh += data
+        else:
+            self._fresh = data
+            self._reactor.flush_later(self)
+
+    def flush(self, now: float) -> None:
+        """See `reactor.Member`: write what was written in this pass, or queue what the socket does not take."""
+        data, self._fresh = self._fresh, b""
+        if not self._out and data:
             try:
                 sent = self._sock.send(data)
             except (OSError, ValueError) as error:
                 sent = self._unsent(data, error)
             if sent == len(data):
-                return True
+                if self._is_awaited or self._state is not _OPEN:
+                    self._all_has_left(now)
+                return
             data = data[sent:]
             self._stuck_since = now
-            if self._out is None:
-                self._out = deque()
-        assert self._out is not None
+        if data:
+            self._queue(data, now)
+
+    def _queue(self, data: bytes, now: float) -> None:
+        if self._out is None:
+            self._out = deque()
         self._out.append(data)
         self._out_bytes += len(data)
         is_within = self._budget.change(len(data)) and self._out_bytes <= MOST_WAITING_CHARACTERS
         self._watch()
+        self._is_awaited = True
+        self._ear.delayed(self._side, now)
         if not is_within and self._state is _OPEN:
             self._ear.overflowed(self._side, now)
-        return False
 
-    def _flush(self, now: float) -> None:
+    def _all_has_left(self, now: float) -> None:
+        self._is_awaited = False
+        self._ear.flushed(self._side, now)
+        self._close_when_done(now)
+
+    def _send_queued(self, now: float) -> None:
         while self._out:
             head = self._out[0]
             self._send_wants_read = False
@@ -307,8 +334,7 @@ class Channel:
         self._watch()
         if not self._out:
             self._out = None
-            self._ear.flushed(self._side, now)
-            self._close_when_done(now)
+            self._all_has_left(now)
 
     def _unsent(self, data: bytes, error: OSError | ValueError) -> int:
         """Return how much of `data` counts as sent, which raised `error`: nothing where the socket is not ready."""
@@ -333,6 +359,7 @@ class Channel:
         self._budget.change(-self._out_bytes)
         self._out = None
         self._out_bytes = 0
+        self._fresh = b""
 
 
 _TOO_BIG: Final = 1009

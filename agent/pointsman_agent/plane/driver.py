@@ -1,61 +1,98 @@
-"""A relayed station on the data plane: the trio task that waits beside its pair, for what is slow."""
+"""Relayed stations on the data plane: each is a pair in the reactor from its handshakes on, and has no task of its own.
 
+A task, its nursery and the coroutines in it would take ten times the memory that a relayed station needs, and thousands
+of them would stand there waiting for its end. So what is to be done then is a call (`_Relayed.over`), and what is slow
+(the journal, a key to be stored) is a task for as long as it takes.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
 import trio
 
-from pointsman_agent.ocpp.events import Event
+from pointsman_agent.ocpp.events import EndRequested, Event
 from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.ocpp.link import Link
 from pointsman_agent.plane.pair import Pair
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.relay import Chores, RelayCase, liveness_of
+from pointsman_agent.session import Sessions
 from pointsman_agent.wire import StreamWire
 
+log = structlog.get_logger()
 
-class PlaneRelay:
-    """Hands two connections over to the reactor and waits until they have ended there."""
 
-    def __init__(self, reactor: Reactor, case: RelayCase, station: StreamWire, supervision: StreamWire) -> None:
+class Plane:
+    """Where relayed stations live. Slow work for them runs in `nursery`, behind an error boundary of each station."""
+
+    def __init__(self, reactor: Reactor, nursery: trio.Nursery, sessions: Sessions) -> None:
         self._reactor = reactor
-        self._case = case
-        self._station = station
-        self._supervision = supervision
-        self._pair: Pair | None = None
+        self._sessions = sessions
+        self.nursery = nursery
 
-    async def run(self) -> None:
-        """Relay until either side or the session ends; both sockets are closed then."""
-        try:
-            await self._run()
-        finally:
-            if self._pair is not None:
-                self._pair.part()
-
-    async def _run(self) -> None:
-        over = trio.Event()
-        record = self._case.status.station(self._case.route.identity)
-        async with trio.open_nursery() as nursery:
-            pair = Pair(Link(self._case.settings), Chores(self._case, nursery, self._report).carry_out, over.set)
-            self._join(pair)
-            self._pair = pair
-            record.traffic = pair
-            nursery.start_soon(self._await_end)
-            try:
-                with self._case.tail.joined(self._case.route.identity, pair):
-                    await over.wait()
-            finally:
-                self._case.status.settle(record)
-                record.traffic = None
-                pair.abort()
-            nursery.cancel_scope.cancel()
-
-    def _join(self, pair: Pair) -> None:
+    def take(self, case: RelayCase, station: StreamWire, supervision: StreamWire) -> None:
+        """Relay between two connections, which are the plane's from now on, as is the session: it is released, and
+        both are closed, when either side has ended or the session was asked to."""
+        relayed = _Relayed(self, case)
+        pair = Pair(Link(case.settings), Chores(case, relayed.start, relayed.report).carry_out, relayed.over)
+        relayed.pair = pair
         now = trio.current_time()
-        handed = {Side.STATION: self._station.hand_over(), Side.SUPERVISION: self._supervision.hand_over()}
-        pair.join(handed, liveness_of(self._case.route, now), self._reactor, self._case.budget, now)
+        handed = {Side.STATION: station.hand_over(), Side.SUPERVISION: supervision.hand_over()}
+        pair.join(handed, liveness_of(case.route, now), self._reactor, case.budget, now)
+        case.status.connected(case.route, supervision.protocol, supervision.protocol)
+        case.status.station(case.route.identity).traffic = pair
+        case.tail.join(case.route.identity, pair)
+        case.session.live_on(relayed.end)
 
-    async def _report(self, event: Event) -> None:
-        assert self._pair is not None
-        self._pair.tell(event, trio.current_time())
+    def release(self, case: RelayCase, pair: Pair) -> None:
+        """Take note that a station is not relayed any more."""
+        record = case.status.station(case.route.identity)
+        if record.traffic is pair:
+            case.status.settle(record)
+            record.traffic = None
+        case.tail.leave(pair)
+        case.status.disconnected(case.route)
+        self._sessions.release(case.session)
 
-    async def _await_end(self) -> None:
-        await self._case.session.end_asked.wait()
-        await self._report(self._case.session.ending)
+
+class _Relayed:
+    """What a relayed station has beside its pair; `pair` is None once it is over."""
+
+    __slots__ = ("_case", "_plane", "pair")
+
+    def __init__(self, plane: Plane, case: RelayCase) -> None:
+        self._plane = plane
+        self._case = case
+        self.pair: Pair | None = None
+
+    def end(self, ending: EndRequested) -> None:
+        """The session is to end."""
+        self._tell(ending)
+
+    async def report(self, event: Event) -> None:
+        """Slow work has come to something."""
+        self._tell(event)
+
+    def start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Begin slow work."""
+        self._plane.nursery.start_soon(self._guarded, work, args)
+
+    def over(self) -> None:
+        """Both sockets are gone."""
+        pair, self.pair = self.pair, None
+        if pair is not None:
+            pair.part()
+            self._plane.release(self._case, pair)
+
+    def _tell(self, event: Event) -> None:
+        if self.pair is not None:
+            self.pair.tell(event, trio.current_time())
+
+    async def _guarded(self, work: Callable[..., Awaitable[None]], args: tuple[Any, ...]) -> None:
+        try:
+            await work(*args)
+        except Exception as error:  # the error boundary of a station (rule 30)
+            log.exception("station dropped", station=self._case.route.identity)
+            if self.pair is not None:
+                self.pair.broken(error)

@@ -60,8 +60,14 @@ class Pair:
         self._station, self._supervision = (
             Channel(handed[side], reactor, self, side, budget, now) for side in (Side.STATION, Side.SUPERVISION)
         )
-        self._station.start()
-        self._supervision.start()
+        try:
+            self._station.start()
+            self._supervision.start()
+        except OSError:  # the kernel watches no more descriptors
+            self.abort()
+            for each in handed.values():
+                each.sock.close()
+            raise
 
     def tell(self, event: Event, now: float) -> None:
         """Feed the link an event from outside: something was stored, the session is to end."""
@@ -90,12 +96,10 @@ class Pair:
             self.tap.received(side, text)
         elif self.link.passes(side, text, now):
             if is_from_station:
-                if not self._supervision.send(text, now):
-                    self.link.delayed(Side.SUPERVISION, now)
-                return
-            self.last_sent = now
-            if not (self._station.send(text, now) if frame is None else self._station.send_frame(frame, now)):
-                self.link.delayed(_STATION, now)
+                self._supervision.pass_on(text, None)  # to be masked anew
+            else:
+                self.last_sent = now
+                self._station.pass_on(text, frame)
             return
         self._do(self.link.received(side, text, now), now)
 
@@ -106,6 +110,10 @@ class Pair:
     def flushed(self, side: Side, now: float) -> None:
         """All that was written to `side` has left."""
         self.link.flushed(side, now)
+
+    def delayed(self, side: Side, now: float) -> None:
+        """What was written to `side` at `now` has not left."""
+        self.link.delayed(side, now)
 
     def overflowed(self, side: Side, now: float) -> None:
         """`side` takes less than it is sent: it would not get a Close frame either."""
@@ -123,6 +131,8 @@ class Pair:
         try:
             if not self.link.is_over:
                 self._handle(EndRequested(GOING_AWAY, "internal error", "protocol"), 0.0)
+            self._station.flush(0.0)
+            self._supervision.flush(0.0)
         except Exception as again:
             log.error("station dropped", error=repr(again), exc_info=again)
         self.abort()
@@ -139,7 +149,7 @@ class Pair:
         channel = self._channel(side)
         match alive.due(now, last_heard=channel.last_heard):
             case Due.PING:
-                channel.ping(now)
+                channel.ping()
             case Due.LOST:
                 self._handle(Closed(side, 1006, "no answer to pings", "ping"), now)
                 channel.abort()
@@ -160,8 +170,7 @@ class Pair:
                     channel = self._supervision
                 if self.tap is not None:
                     self.tap.sent(side, command.text)
-                if channel.send(command.text, now):
-                    self.link.flushed(side, now)
+                channel.send(command.text)
             elif isinstance(command, Close):
                 self._channel(command.side).close(command.code, command.reason, now)
             else:

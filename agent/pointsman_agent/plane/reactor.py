@@ -10,6 +10,8 @@ How
 * A pass serves what is ready. `ready` of a member must not wait and has a budget; who has more to do says so, and is
   served again in the next pass, after every trio task had its turn.
 * An error in a member ends that member (`failed`), never the reactor.
+* What is written in a pass leaves at its end, in one piece a socket: of messages that came together several leave in
+  one call, and a peer that is woken finds all of it.
 * A descriptor that is given up within a pass is closed after it: the kernel would give the same number to the next
   connection, and an event of the old one would hit the new one.
 * Time is a sweep, twice a second: pings, deadlines, sockets that do not drain. Never a task or a scope each.
@@ -41,6 +43,9 @@ class Member(Protocol):
     def ready(self, events: int, now: float) -> bool:
         """Do what `events` (0: a further pass) allow, without waiting; True when there is more to do."""
 
+    def flush(self, now: float) -> None:
+        """Write what was put aside for the end of the pass, without waiting. Asked for by `flush_later`."""
+
     def failed(self, error: Exception) -> None:
         """End: `ready` or `sweep` raised. Must not raise."""
 
@@ -57,6 +62,7 @@ class Reactor:
         self._epoll.register(self._alarm, READABLE)
         self._members: dict[int, Member] = {}
         self._again: dict[int, Member] = {}
+        self._unflushed: list[Member] = []
         self._given_up: list[socket.socket] = []
         self._is_in_pass = False
 
@@ -76,6 +82,12 @@ class Reactor:
         if member is not None:
             self._again[sock.fileno()] = member
             os.eventfd_write(self._alarm, 1)
+
+    def flush_later(self, member: Member) -> None:
+        """Call the member's `flush` at the end of this pass; at once, where none is under way."""
+        self._unflushed.append(member)
+        if not self._is_in_pass:
+            self._end_pass(trio.current_time())
 
     def watch(self, sock: socket.socket, events: int) -> None:
         """Wake for `events` of `sock` from now on."""
@@ -116,10 +128,10 @@ class Reactor:
         """Serve what is ready, or becomes so within `nap` seconds, and who had more to do; False when nothing was."""
         again, self._again = self._again, {}
         members = self._members
+        ready = self._epoll.poll(0 if again else nap, EVENTS_A_PASS)
+        now = trio.current_time()
         self._is_in_pass = True
         try:
-            ready = self._epoll.poll(0 if again else nap, EVENTS_A_PASS)
-            now = trio.current_time()
             for descriptor, events in ready:
                 member = members.get(descriptor)
                 if member is not None:
@@ -136,7 +148,7 @@ class Reactor:
                 if members.get(descriptor) is member:
                     self._serve_again(descriptor, member, now)
         finally:
-            self._end_pass()
+            self._end_pass(now)
         return bool(ready)
 
     def _serve_again(self, descriptor: int, member: Member, now: float) -> None:
@@ -155,19 +167,29 @@ class Reactor:
                 self._sweep_one(member)
 
     def _sweep_one(self, member: Member) -> None:
+        now = trio.current_time()
         self._is_in_pass = True
         try:
-            member.sweep(trio.current_time())
-        except Exception as error:  # as in `_serve`
+            member.sweep(now)
+        except Exception as error:  # as in `_pass`
             self._fail(member, error)
         finally:
-            self._end_pass()
+            self._end_pass(now)
 
     def _fail(self, member: Member, error: Exception) -> None:
         log.error("station dropped", error=repr(error), exc_info=error)
         member.failed(error)
 
-    def _end_pass(self) -> None:
+    def _end_pass(self, now: float) -> None:
+        """Write what waited for the end of the pass, in one piece a socket, then close what was given up in it."""
+        self._is_in_pass = True
+        while self._unflushed:
+            members, self._unflushed = self._unflushed, []
+            for member in members:
+                try:
+                    member.flush(now)
+                except Exception as error:  # as in `_pass`
+                    self._fail(member, error)
         self._is_in_pass = False
         if self._given_up:
             for sock in self._given_up:

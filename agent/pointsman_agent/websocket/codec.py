@@ -262,8 +262,8 @@ def _some_keys(_: int) -> Iterator[tuple[bytes]]:
 
 
 _KEYS: Final = chain.from_iterable(chain.from_iterable(map(_some_keys, count())))
-"""Fresh keys, each given out once; one system call gives those of many frames. For all connections of the process, which
-one thread serves."""
+"""Fresh keys, each given out once; one system call gives those of many frames. For all connections, which one thread
+serves."""
 
 
 class FrameWriter:
