@@ -2,13 +2,13 @@
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pointsman_schema.bundle import Listener
 
-from pointsman_agent.ocpp.intercepts import CertificateHash
+from pointsman_agent.ocpp.intercepts import CertificateHash, LinkSettings
 from pointsman_agent.ports import SecretValues
-from pointsman_agent.routing import Routing
+from pointsman_agent.routing import Route, Routing, uplink_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,25 @@ class InForce:
     secrets: SecretValues
     supervision_contexts: Mapping[str, ssl.SSLContext]
     listeners: Mapping[str, ReadyListener]
+    _link_settings: dict[tuple[str, str, str], LinkSettings] = field(default_factory=dict, repr=False, compare=False)
+
+    def link_settings(self, listener_name: str, route: Route, protocol: str) -> LinkSettings:
+        """Return the settings of a link that came by that listener: one object for all that have the same."""
+        supervision = route.supervision
+        assert supervision is not None
+        key = (listener_name, route.station.operator, protocol)
+        if key not in self._link_settings:
+            ready = self.listeners[listener_name]
+            self._link_settings[key] = LinkSettings(
+                message_timeout=supervision.message_timeout,
+                forward_security_events=supervision.forward_security_events,
+                protocol=protocol,
+                condemn_any=supervision.condemn == "any",
+                host=uplink_target(supervision.url, route.identity).host,
+                listener_certificates=ready.certificates,
+                is_own_certificate=ready.is_own_certificate,
+            )
+        return self._link_settings[key]
 
 
 class Holder:

@@ -22,6 +22,8 @@ class Liveness:
     Any byte counts as life, not only the pong: libraries in the field send pongs late or never.
     """
 
+    __slots__ = ("_next_ping", "_oldest_unheard", "interval", "patience")
+
     def __init__(self, *, interval: float, patience: float, now: float) -> None:
         self.interval = interval
         self.patience = patience

@@ -231,7 +231,7 @@ class LocalOperator:
             return call_error(error.call_id, error.code, str(error))
 
     def _drop(self, why: str) -> None:
-        self._record.drops[why] += 1
+        self._record.count_drop(why)
         log.info("dropped", station=self.identity, side="station", why=why)
 
     async def _booted(self, call: Frame) -> None:

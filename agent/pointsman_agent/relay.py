@@ -4,15 +4,17 @@ The ordinary path of relayed stations is the data plane (`plane`); this driver o
 in memory, and for where there is no plane.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
 
 from pointsman_agent import liveness
+from pointsman_agent.inforce import InForce
 from pointsman_agent.liveness import Liveness
 from pointsman_agent.ocpp.answers import security_event_of
 from pointsman_agent.ocpp.events import (
@@ -52,7 +54,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RelayCase:
-    """All that relaying one station needs beside its two connections. `store_key` raises OSError."""
+    """All that relaying one station needs beside its two connections."""
 
     session: Session
     route: Route
@@ -60,23 +62,26 @@ class RelayCase:
     journal: Journal
     status: Status
     uplinks: Uplinks
-    store_key: Callable[[bytes], Awaitable[None]]
+    in_force: InForce
     budget: OutputBudget
     tail: Tail
 
 
-class Chores:
-    """What of a link's commands is not about its sockets: journal, keys, counters, status. Shared by both drivers.
+class Chores(ABC):
+    """What of a link's commands is not about its sockets: journal, keys, counters, status. Shared by both drivers."""
 
-    `start` begins a task; `report` feeds the link an event.
-    """
+    __slots__ = ("_case",)
 
-    __slots__ = ("_case", "_report", "_start")
-
-    def __init__(self, case: RelayCase, start: Callable[..., None], report: Callable[[Event], Awaitable[None]]) -> None:
+    def __init__(self, case: RelayCase) -> None:
         self._case = case
-        self._start = start
-        self._report = report
+
+    @abstractmethod
+    def _start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Begin a task."""
+
+    @abstractmethod
+    async def _report(self, event: Event) -> None:
+        """Feed the link an event."""
 
     def carry_out(self, command: Command) -> None:
         """Do what `command` says; `Send` and `Close` are the driver's."""
@@ -91,10 +96,10 @@ class Chores:
                 # Nobody asks a relayed station anything yet; the link is ready for who will.
                 log.debug("own call ended", station=self._identity, call=call_id)
             case Notice(side, what, action):
-                self._record.notices[what] += 1
+                self._record.count_notice(what)
                 log.info("noticed", station=self._identity, side=side.name.lower(), what=what, action=action)
             case Drop(side, why, text):
-                self._record.drops[why] += 1
+                self._record.count_drop(why)
                 log.info("dropped", station=self._identity, side=side.name.lower(), why=why, characters=len(text))
             case Lost():
                 self._note_loss(command)
@@ -137,13 +142,28 @@ class Chores:
     async def _keep_key(self, call_id: str, key: bytes) -> None:
         """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
         try:
-            await self._case.store_key(key)
+            await self._case.uplinks.store_key(self._case.in_force, self._case.route, key)
         except OSError as error:
             log.error("uplink key not stored", station=self._identity, error=str(error))
             await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
             return
         log.info("uplink key stored", station=self._identity, supervision=self._supervision_name)
         await self._report(Stored(call_id, Side.SUPERVISION))
+
+
+class _StreamChores(Chores):
+    """Chores in the nursery of a station."""
+
+    def __init__(self, case: RelayCase, nursery: trio.Nursery, report: Callable[[Event], Awaitable[None]]) -> None:
+        super().__init__(case)
+        self._nursery = nursery
+        self._tell = report
+
+    def _start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        self._nursery.start_soon(work, *args)
+
+    async def _report(self, event: Event) -> None:
+        await self._tell(event)
 
 
 class StreamRelay:
@@ -219,7 +239,7 @@ class StreamRelay:
             await trio.lowlevel.checkpoint()  # the link is over: nobody asks any more
 
     async def _drive(self, nursery: trio.Nursery) -> None:
-        chores = Chores(self._case, nursery.start_soon, self._report)
+        chores = _StreamChores(self._case, nursery, self._report)
         while not self._link.is_over:
             event: Event = TimePassed()
             with trio.move_on_at(self._link.deadline() or float("inf")):

@@ -16,12 +16,11 @@ from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.ocpp.answers import rfc3339
-from pointsman_agent.ocpp.intercepts import LinkSettings
 from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
 from pointsman_agent.relay import RelayCase, StreamRelay
-from pointsman_agent.routing import Route, uplink_target
+from pointsman_agent.routing import Route
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.streams import (
@@ -247,11 +246,11 @@ class _Connection:
             case = RelayCase(
                 session=session,
                 route=admitted.route,
-                settings=self._link_settings(in_force, admitted.route, uplink.protocol or ""),
+                settings=in_force.link_settings(self._listener_name, admitted.route, uplink.protocol or ""),
                 journal=house.journal,
                 status=house.status,
                 uplinks=house.uplinks,
-                store_key=house.uplinks.key_store(in_force, admitted.route),
+                in_force=in_force,
                 budget=house.budget,
                 tail=house.tail,
             )
@@ -262,20 +261,6 @@ class _Connection:
                     await StreamRelay(case, station, uplink).run()
         finally:
             await uplink.close(_GOING_AWAY, "")
-
-    def _link_settings(self, in_force: InForce, route: Route, protocol: str) -> LinkSettings:
-        supervision = route.supervision
-        assert supervision is not None
-        ready = in_force.listeners[self._listener_name]
-        return LinkSettings(
-            message_timeout=supervision.message_timeout,
-            forward_security_events=supervision.forward_security_events,
-            protocol=protocol,
-            condemn_any=supervision.condemn == "any",
-            host=uplink_target(supervision.url, route.identity).host,
-            listener_certificates=ready.certificates,
-            is_own_certificate=ready.is_own_certificate,
-        )
 
     async def _connect(
         self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session

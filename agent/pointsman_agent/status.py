@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -41,7 +41,8 @@ class Traffic(Protocol):
 
 @dataclass(slots=True)
 class StationStatus:
-    """One station, as far as the agent sees it. `drops` counts messages that went nowhere, by why."""
+    """One station, as far as the agent sees it. `drops` counts messages that went nowhere, by why; `notices` what was
+    notable of those that passed. Both are None until there is something to count."""
 
     is_connected: bool = False
     protocol: str | None = None
@@ -54,8 +55,18 @@ class StationStatus:
     traffic: Traffic | None = None
     key_differs: bool = False
     strategy: Report | None = None
-    drops: Counter[str] = field(default_factory=Counter)
-    notices: Counter[str] = field(default_factory=Counter)
+    drops: Counter[str] | None = None
+    notices: Counter[str] | None = None
+
+    def count_drop(self, why: str) -> None:
+        """A message went nowhere."""
+        self.drops = self.drops or Counter()
+        self.drops[why] += 1
+
+    def count_notice(self, what: str) -> None:
+        """A message that passed was notable."""
+        self.notices = self.notices or Counter()
+        self.notices[what] += 1
 
 
 @dataclass(slots=True)
@@ -202,8 +213,8 @@ class Status:
                     # Transactions of relayed stations are the supervision's; the agent does not observe them.
                     "openTransactions": open_transactions.get(identity, 0) if is_local else None,
                     "pendingMove": None,
-                    "dropped": dict(sorted(record.drops.items())),
-                    "noticed": dict(sorted(record.notices.items())),
+                    "dropped": dict(sorted((record.drops or {}).items())),
+                    "noticed": dict(sorted((record.notices or {}).items())),
                 }
             )
         return rows

@@ -2,7 +2,7 @@
 supervision that cannot be reached (rules 4, 6, 9, 21, 27, 56)."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -98,14 +98,9 @@ class Uplinks:
             detail = f"no connection within {route.supervision.connect_timeout} s"
             raise UplinkRefused(504, "handshake-timeout", detail)
 
-    def key_store(self, in_force: InForce, route: Route) -> Callable[[bytes], Awaitable[None]]:
-        """Return what stores a key that the supervision of `route` set; it raises OSError."""
-        place = _key_place(in_force, route)
-
-        async def store(key: bytes) -> None:
-            await trio.to_thread.run_sync(self._keys.store, *place, key)
-
-        return store
+    async def store_key(self, in_force: InForce, route: Route, key: bytes) -> None:
+        """Store a key that the supervision of `route` set; raises OSError."""
+        await trio.to_thread.run_sync(self._keys.store, *_key_place(in_force, route), key)
 
     def answered(self, route: Route, action: str, round_trip_s: float, text: str) -> None:
         """Note how long an answer of a supervision took and what its clock said (rules 41 and 58)."""

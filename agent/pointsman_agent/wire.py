@@ -6,6 +6,7 @@ reads, so the owner reads always.
 
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -27,6 +28,8 @@ from pointsman_agent.websocket.codec import (
 LARGEST_MESSAGE_BYTES: Final = 1024 * 1024  # rule 18; OCPP has no limit, 99 % of messages fit 2 kB
 CLOSE_WITHIN_S: Final = 2.0  # rule 26
 _ABNORMAL: Final = 1006
+_CLIENT: Final = FrameWriter(is_masked=True)
+_SERVER: Final = FrameWriter(is_masked=False)
 
 
 class HandedOver(msgspec.Struct, frozen=True):
@@ -35,7 +38,7 @@ class HandedOver(msgspec.Struct, frozen=True):
     sock: socket.socket
     reader: FrameReader
     writer: FrameWriter
-    incoming: list[Incoming]
+    incoming: Sequence[Incoming]
 
 
 class StreamWire:
@@ -45,7 +48,7 @@ class StreamWire:
         self.protocol = opened.protocol
         self._stream = opened.stream
         self._reader = FrameReader(is_masked=not is_client, largest_message_bytes=LARGEST_MESSAGE_BYTES)
-        self._writer = FrameWriter(is_masked=is_client)
+        self._writer = _CLIENT if is_client else _SERVER
         self._incoming: deque[Incoming] = deque(self._reader.feed(opened.rest) if opened.rest else ())
         self._sending = trio.Lock()
         self._receiving = trio.Lock()
@@ -62,7 +65,7 @@ class StreamWire:
         """Give the connection away, with what was read behind the handshake; this wire is over then."""
         self._ended = WireClosed(_ABNORMAL, "handed over")
         self._has_sent_close = True
-        return HandedOver(self._stream.hand_over(), self._reader, self._writer, list(self._incoming))
+        return HandedOver(self._stream.hand_over(), self._reader, self._writer, tuple(self._incoming))
 
     async def receive(self) -> str | WireClosed:
         """Return the next text, or how the connection ended (again on each further call).

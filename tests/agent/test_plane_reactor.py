@@ -112,7 +112,7 @@ def a_pair_of_sockets() -> tuple[WantingSocket, socket.socket]:
 def handed(sock: socket.socket, *, is_client: bool = False) -> HandedOver:
     """Return a connection that has just been handed over."""
     reader = FrameReader(is_masked=not is_client, largest_message_bytes=1 << 20)
-    return HandedOver(sock, reader, FrameWriter(is_masked=is_client), [])
+    return HandedOver(sock, reader, FrameWriter(is_masked=is_client), ())
 
 
 @asynccontextmanager
@@ -302,18 +302,27 @@ async def test_trap_04_an_event_of_a_connection_that_went_in_its_batch_hits_no_n
         sock.close()
 
 
+class Noting:
+    """The owner of a pair that writes commands down."""
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+        self.news = trio.Event()
+
+    def carry_out(self, command: Command) -> None:
+        self.commands.append(command)
+        self.news.set()
+
+    def over(self) -> None:
+        pass
+
+
 async def test_trap_09_a_timeout_that_changes_while_a_call_waits_counts_at_once() -> None:
     reactor = Reactor()
     (station, its_peer), (supervision, far_peer) = a_pair_of_sockets(), a_pair_of_sockets()
-    lost = trio.Event()
-    commands: list[Command] = []
-
-    def note(command: Command) -> None:
-        commands.append(command)
-        lost.set()
-
+    owner = Noting()
     link = Link(LinkSettings(message_timeout=600, forward_security_events=True, protocol="ocpp1.6"))
-    pair = Pair(link, note, lambda: None)
+    pair = Pair(link, owner)
     with its_peer, far_peer:
         async with running(reactor):
             both = {Side.STATION: handed(station), Side.SUPERVISION: handed(supervision, is_client=True)}
@@ -323,10 +332,10 @@ async def test_trap_09_a_timeout_that_changes_while_a_call_waits_counts_at_once(
                 await trio.lowlevel.wait_readable(far_peer)
             link.settings = LinkSettings(message_timeout=0.5, forward_security_events=True, protocol="ocpp1.6")
             with trio.fail_after(WITHIN_S):
-                await lost.wait()
+                await owner.news.wait()
             pair.abort()
 
-    assert [command.error for command in commands if isinstance(command, Lost)] == ["message-timeout"]
+    assert [command.error for command in owner.commands if isinstance(command, Lost)] == ["message-timeout"]
 
 
 async def test_who_sends_to_a_peer_that_is_gone_hears_it_once_and_gives_back_its_budget() -> None:

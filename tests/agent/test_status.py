@@ -114,7 +114,8 @@ def test_r50_a_local_and_a_relayed_station() -> None:
     relayed.queue = 3
     clock.advance(seconds=90.7)
     relayed.last_error = status.error("message-timeout", "Heartbeat unanswered")
-    relayed.drops.update(["repeated", "envelope", "repeated"])
+    for why in ("repeated", "envelope", "repeated"):
+        relayed.count_drop(why)
     status.supervision("acme").stations_up = 1
     snapshot = status.snapshot(a_routing(), {"L-1": 2, "R-1": 5})
     local_row, relayed_row = snapshot["stations"]

@@ -1,6 +1,7 @@
 """The CALLs of one asking side of a link: open, waiting, held, freed (rules 12 to 14)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -42,19 +43,25 @@ class HeldCall(msgspec.Struct, frozen=True):
     intercept: Intercept
 
 
-class Lane:
-    """The CALLs of one asking side."""
+_NOTHING_HELD: Final[Mapping[str, HeldCall]] = MappingProxyType({})
+_NOTHING_FREED: Final[Mapping[str, bool]] = MappingProxyType({})
 
-    __slots__ = ("answerer", "asker", "freed", "held", "keeps_answered", "open", "waiting", "waiting_characters")
+
+class Lane:
+    """The CALLs of one asking side.
+
+    What is rare is empty and shared: a site has thousands of lanes, and in most nothing waits.
+    """
+
+    __slots__ = ("asker", "freed", "held", "keeps_answered", "open", "waiting", "waiting_characters")
 
     def __init__(self, asker: Side) -> None:
         self.asker = asker
-        self.answerer = asker.other
         self.open: PendingCall | None = None
-        self.waiting: list[PendingCall] = []
+        self.waiting: tuple[PendingCall, ...] = ()
         self.waiting_characters = 0
-        self.held: dict[str, HeldCall] = {}
-        self.freed: dict[str, bool] = {}
+        self.held: Mapping[str, HeldCall] = _NOTHING_HELD
+        self.freed: Mapping[str, bool] = _NOTHING_FREED
         self.keeps_answered = True
 
     def known(self, call_id: str) -> Frame | None:
@@ -77,27 +84,40 @@ class Lane:
 
     def remember(self, call_id: str, *, answered: bool) -> None:
         """Keep `call_id` among the last freed ones; of an answered one only what somebody may still ask for."""
-        if answered and not self.keeps_answered:
-            self.freed.pop(call_id, None)
-            return
-        if len(call_id) > LONGEST_FREED_ID:
-            return
+        if not isinstance(self.freed, dict):
+            self.freed = {}
         self.freed.pop(call_id, None)  # or it would keep its old place
+        if (answered and not self.keeps_answered) or len(call_id) > LONGEST_FREED_ID:
+            return
         self.freed[call_id] = answered
         if len(self.freed) > FREED_IDS_KEPT:
             del self.freed[next(iter(self.freed))]
+
+    def pass_late(self, call_id: str) -> bool:
+        """Whether the answer to a freed CALL may still pass: the first one may (rule 13)."""
+        if self.freed.get(call_id) is not False:
+            return False
+        self.remember(call_id, answered=True)
+        return True
 
     def hold(self, frame: Frame, intercept: Intercept, now: float) -> bool:
         """Keep a CALL that is being decided on; False, and nothing kept, when too many are."""
         held_characters = sum(len(held.frame.text) for held in self.held.values())
         if len(self.held) >= MOST_WAITING or held_characters + len(frame.text) > MOST_HELD_CHARACTERS:
             return False
-        self.held[frame.id] = HeldCall(frame, now + DECIDE_WITHIN_S, intercept)
+        self.held = {**self.held, frame.id: HeldCall(frame, now + DECIDE_WITHIN_S, intercept)}
         return True
+
+    def let_go(self, call_id: str) -> HeldCall | None:
+        """Return the held CALL of this id, which is held no more; None where there is none."""
+        found = self.held.get(call_id)
+        if found is not None:
+            self.held = {held_id: held for held_id, held in self.held.items() if held_id != call_id}
+        return found
 
     def wait(self, call: PendingCall) -> bool:
         """Queue a CALL; False when the lane's bounds are exceeded."""
-        self.waiting.append(call)
+        self.waiting = (*self.waiting, call)
         self.waiting_characters += len(call.text)
         return len(self.waiting) <= MOST_WAITING and self.waiting_characters <= MOST_WAITING_CHARACTERS
 
@@ -105,7 +125,8 @@ class Lane:
         """Take the CALL that waited longest."""
         if not self.waiting:
             return None
-        call = self.waiting.pop(0)  # at most 64
+        call, *rest = self.waiting  # at most 64
+        self.waiting = tuple(rest)
         self.waiting_characters -= len(call.text)
         return call
 

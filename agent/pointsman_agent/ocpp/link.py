@@ -92,6 +92,10 @@ KEY_CHANGED: Final = "the uplink's key changed"
 class Link:
     """One station and one supervision, joined. Feed events to `handle`, carry out what it returns, in order."""
 
+    __slots__ = (
+        "_both", "_heard_supervision", "_station_asks", "_supervision_asks", "_timed_again", "is_over", "settings",
+    )  # fmt: skip
+
     def __init__(self, settings: LinkSettings) -> None:
         self.settings = settings
         self.is_over = False
@@ -240,7 +244,7 @@ class Link:
                 yield KeepKey(frame.id, key)
 
     def _stored(self, lane: Lane, call_id: str, is_stored: bool, now: float) -> Iterator[Command]:
-        held = lane.held.pop(call_id, None)
+        held = lane.let_go(call_id)
         if held is None:
             return
         if not is_stored:
@@ -295,8 +299,7 @@ class Link:
             call = lane.free(answered=True)
             commands = list(self._answered(lane, call, frame, now))
             return commands if self.is_over else [*commands, *self._forward_next(lane, now)]
-        if lane.freed.get(frame.id) is False:  # a first late result still has somebody who asked (rule 13)
-            lane.freed[frame.id] = True
+        if lane.pass_late(frame.id):  # somebody asked, and still waits
             return [Send(lane.asker, frame.text)]
         return [Drop(side, "unexpected-result", frame.text)]
 
@@ -371,8 +374,10 @@ class Link:
             yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
 
     def _expire_held(self, lane: Lane, now: float) -> Iterator[Command]:
-        for call_id in [call_id for call_id, held in lane.held.items() if held.until <= now]:
-            yield Drop(lane.asker, "undecided", lane.held.pop(call_id).frame.text)
+        for call_id, held in lane.held.items():
+            if held.until <= now:
+                lane.let_go(call_id)
+                yield Drop(lane.asker, "undecided", held.frame.text)
 
     def _closed(self, side: Side, code: int, reason: str, error: str) -> list[Command]:
         self.is_over = True

@@ -8,6 +8,7 @@ wanted to wait: what is queued is appended to, never cut or joined at its head.
 import socket
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, Protocol
 
@@ -85,7 +86,7 @@ class Channel:
         self._reader = handed.reader
         self._is_masked = handed.reader.is_masked
         self._writer = handed.writer
-        self._incoming: list[Incoming] = handed.incoming
+        self._incoming: Sequence[Incoming] = handed.incoming
         self._reactor = reactor
         self._ear = ear
         self._side = side
@@ -191,9 +192,9 @@ class Channel:
         """Whether OpenSSL holds bytes of which the kernel will say nothing."""
         return self._tls is not None and self._state is not _State.CLOSED and self._tls.pending() > 0
 
-    def _serve(self, items: list[Incoming], now: float) -> bool:
+    def _serve(self, items: Sequence[Incoming], now: float) -> bool:
         """Deal with what came, as far as one pass goes; True: the rest is for the next one, or the socket is."""
-        self._incoming = items[MESSAGES_A_PASS:]
+        self._incoming = items[MESSAGES_A_PASS:] or ()
         for number, item in enumerate(items[:MESSAGES_A_PASS], start=1):
             if self._state is _State.CLOSED:
                 return False
@@ -265,7 +266,7 @@ class Channel:
             return
         self._state = _State.DRAINING
         self._deadline = now + CLOSE_WITHIN_S
-        self._incoming = []
+        self._incoming = ()
         self._forget_output()
         try:
             socket.socket.shutdown(self._sock, socket.SHUT_WR)

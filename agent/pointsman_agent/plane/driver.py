@@ -35,8 +35,7 @@ class Plane:
         """Relay between two connections, which are the plane's from now on, as is the session: it is released, and
         both are closed, when either side has ended or the session was asked to."""
         relayed = _Relayed(self, case)
-        pair = Pair(Link(case.settings), Chores(case, relayed.start, relayed.report).carry_out, relayed.over)
-        relayed.pair = pair
+        pair = relayed.pair = Pair(Link(case.settings), relayed)
         now = trio.current_time()
         handed = {Side.STATION: station.hand_over(), Side.SUPERVISION: supervision.hand_over()}
         pair.join(handed, liveness_of(case.route, now), self._reactor, case.budget, now)
@@ -56,27 +55,19 @@ class Plane:
         self._sessions.release(case.session)
 
 
-class _Relayed:
+class _Relayed(Chores):
     """What a relayed station has beside its pair; `pair` is None once it is over."""
 
-    __slots__ = ("_case", "_plane", "pair")
+    __slots__ = ("_plane", "pair")
 
     def __init__(self, plane: Plane, case: RelayCase) -> None:
+        super().__init__(case)
         self._plane = plane
-        self._case = case
         self.pair: Pair | None = None
 
     def end(self, ending: EndRequested) -> None:
         """The session is to end."""
         self._tell(ending)
-
-    async def report(self, event: Event) -> None:
-        """Slow work has come to something."""
-        self._tell(event)
-
-    def start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
-        """Begin slow work."""
-        self._plane.nursery.start_soon(self._guarded, work, args)
 
     def over(self) -> None:
         """Both sockets are gone."""
@@ -84,6 +75,12 @@ class _Relayed:
         if pair is not None:
             pair.part()
             self._plane.release(self._case, pair)
+
+    async def _report(self, event: Event) -> None:
+        self._tell(event)
+
+    def _start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
+        self._plane.nursery.start_soon(self._guarded, work, args)
 
     def _tell(self, event: Event) -> None:
         if self.pair is not None:

@@ -1,7 +1,6 @@
 """A relayed station in the reactor: two channels and the Link between them. The driver of the same Link as `relay`."""
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -21,25 +20,32 @@ _STATION: Final = Side.STATION
 log = structlog.get_logger()
 
 
-class Pair:
-    """Two joined channels. `carry_out` does what of the link's commands is not about the sockets; it must not wait.
+class Owner(Protocol):
+    """Who has a pair."""
 
-    `on_over` is called once both sockets are gone. `tap`, where there is one, is told of every message.
-    """
+    def carry_out(self, command: Command) -> None:
+        """Do what of the link's commands is not about the sockets, without waiting."""
+
+    def over(self) -> None:
+        """Both sockets are gone."""
+
+
+class Pair:
+    """Two joined channels. `tap`, where there is one, is told of every message."""
 
     __slots__ = (
-        "_alive", "_carry_out", "_left", "_on_over", "_station", "_supervision",
+        "_left", "_owner", "_station", "_station_alive", "_supervision", "_supervision_alive",
         "last_received", "last_sent", "link", "tap",
     )  # fmt: skip
 
-    def __init__(self, link: Link, carry_out: Callable[[Command], None], on_over: Callable[[], None]) -> None:
+    def __init__(self, link: Link, owner: Owner) -> None:
         self.link = link
         self.tap: Tap | None = None
         self.last_received: float | None = None
         self.last_sent: float | None = None
-        self._carry_out = carry_out
-        self._on_over = on_over
-        self._alive: dict[Side, Liveness] = {}
+        self._owner = owner
+        self._station_alive: Liveness | None = None
+        self._supervision_alive: Liveness | None = None
         self._left = 2
 
     @property
@@ -56,7 +62,7 @@ class Pair:
         now: float,
     ) -> None:
         """Begin to relay. `alive` says how each side is pinged; a side that is not in it is not."""
-        self._alive = alive
+        self._station_alive, self._supervision_alive = alive.get(Side.STATION), alive.get(Side.SUPERVISION)
         self._station, self._supervision = (
             Channel(handed[side], reactor, self, side, budget, now) for side in (Side.STATION, Side.SUPERVISION)
         )
@@ -85,7 +91,7 @@ class Pair:
         What a link leaves behind then ends with its last reference. As rings it waited for the collector, which comes
         rarely to objects that lived as long as a link; a busy site grew by some 15 kB a connection until then.
         """
-        del self._station, self._supervision, self._carry_out, self._on_over
+        del self._station, self._supervision, self._owner
 
     def heard(self, side: Side, text: str, now: float, frame: bytes | None = None) -> None:
         """A message came from `side`, as `frame` where that can go on as it is."""
@@ -124,7 +130,7 @@ class Pair:
         """One of the two sockets is gone."""
         self._left -= 1
         if self._left == 0:
-            self._on_over()
+            self._owner.over()
 
     def broken(self, error: Exception) -> None:
         """Serving this station raised: it ends, and nobody else, also where what ends it raises again."""
@@ -143,7 +149,7 @@ class Pair:
             deadline = self.link.deadline()
             if deadline is not None and deadline <= now and not self.link.is_over:
                 self._handle(TimePassed(), now)
-        alive = self._alive.get(side)
+        alive = self._station_alive if side is _STATION else self._supervision_alive
         if alive is None or self.link.is_over:
             return
         channel = self._channel(side)
@@ -176,7 +182,7 @@ class Pair:
             else:
                 if self.tap is not None and isinstance(command, Drop):
                     self.tap.dropped(command.side, command.why, command.text)
-                self._carry_out(command)
+                self._owner.carry_out(command)
 
     def _channel(self, side: Side) -> Channel:
         return self._station if side is Side.STATION else self._supervision

@@ -85,39 +85,34 @@ Incoming = str | Ping | Pong | CloseReceived | Violation
 class FrameReader:
     """Reads one direction of a connection. `is_masked`: frames must be masked, as those of clients are."""
 
-    __slots__ = (
-        "_chunks", "_decoder", "_fragments", "_have", "_is_over", "_largest", "_need", "_parts", "_size",
-        "is_masked",
-    )  # fmt: skip
+    __slots__ = ("_chunks", "_fragmented", "_have", "_is_over", "_largest", "_need", "is_masked")
 
     def __init__(self, *, is_masked: bool, largest_message_bytes: int) -> None:
         self.is_masked = is_masked
         self._largest = largest_message_bytes
-        self._chunks: list[bytes] = []
+        # Both are None most of the time: a site has thousands of readers, and few wait for the rest of something.
+        self._chunks: list[bytes] | None = None
+        self._fragmented: _Fragmented | None = None
         self._have = 0
         self._need = 2
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._parts: list[str] = []
-        self._size = 0
-        self._fragments = 0
         self._is_over = False
 
     def feed(self, data: bytes) -> list[Incoming]:
         """Return what became whole by `data`; nothing after a `Violation` or a `CloseReceived`."""
         if self._is_over:
             return []
-        if self._have:
+        if self._chunks is not None:
             self._chunks.append(data)
             self._have += len(data)
             if self._have < self._need:
                 return []
             data = b"".join(self._chunks)
-            self._chunks.clear()
+            self._chunks = None
         incoming: list[Incoming] = []
         rest = self._read_frames(data, incoming)
         self._have = len(data) - rest
         if self._have and not self._is_over:
-            self._chunks.append(data[rest:])
+            self._chunks = [data[rest:]]
         return incoming
 
     def whole_text(self, data: bytes) -> str | None:
@@ -125,7 +120,7 @@ class FrameReader:
 
         None for everything else; then nothing was read, and `feed` reads it.
         """
-        if self._have or len(data) < 8 or data[0] != _FINAL | TEXT or self._decoder is not None or self._is_over:
+        if len(data) < 8 or data[0] != _FINAL | TEXT or self._chunks or self._fragmented or self._is_over:
             return None
         length = data[1] - _MASKED if self.is_masked else data[1]
         start = 2
@@ -194,11 +189,12 @@ class FrameReader:
             return self._violate(incoming, PROTOCOL_ERROR, "unknown opcode")
         if opcode == BINARY:
             return self._violate(incoming, UNSUPPORTED_DATA, "OCPP-J is text")
-        if (opcode == CONTINUATION) is not (self._decoder is not None):
+        fragmented = self._fragmented
+        if (opcode == CONTINUATION) is not (fragmented is not None):
             return self._violate(incoming, PROTOCOL_ERROR, "fragments out of order")
-        if self._size + length > self._largest:
+        if length + (fragmented.size if fragmented else 0) > self._largest:
             return self._violate(incoming, TOO_BIG, f"message over {self._largest} bytes")
-        if self._fragments >= MOST_FRAGMENTS:
+        if fragmented is not None and fragmented.count >= MOST_FRAGMENTS:
             return self._violate(incoming, PROTOCOL_ERROR, f"message of more than {MOST_FRAGMENTS} fragments")
         return True
 
@@ -220,23 +216,39 @@ class FrameReader:
             self._take_fragment(payload, bool(first & _FINAL), incoming)
 
     def _take_fragment(self, payload: bytes, is_last: bool, incoming: list[Incoming]) -> None:
-        if self._decoder is None:
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._size += len(payload)
-        self._fragments += 1
+        if self._fragmented is None:
+            self._fragmented = _Fragmented()
         try:
-            self._parts.append(self._decoder.decode(payload, is_last))
+            self._fragmented.add(payload, is_last=is_last)
         except UnicodeDecodeError:
             self._violate(incoming, INVALID_DATA, "text that is not UTF-8")
             return
         if is_last:
-            incoming.append("".join(self._parts))
-            self._decoder, self._parts, self._size, self._fragments = None, [], 0, 0
+            incoming.append("".join(self._fragmented.parts))
+            self._fragmented = None
 
     def _violate(self, incoming: list[Incoming], code: int, reason: str) -> bool:
         incoming.append(Violation(code, reason))
         self._is_over = True
         return False
+
+
+class _Fragmented:
+    """A message that comes in fragments (section 5.4), as far as it has come."""
+
+    __slots__ = ("_decoder", "count", "parts", "size")
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self.parts: list[str] = []
+        self.size = 0
+        self.count = 0
+
+    def add(self, payload: bytes, *, is_last: bool) -> None:
+        """Add a fragment; raises UnicodeDecodeError."""
+        self.size += len(payload)
+        self.count += 1
+        self.parts.append(self._decoder.decode(payload, is_last))
 
 
 def _close_received(payload: bytes) -> CloseReceived | Violation:
