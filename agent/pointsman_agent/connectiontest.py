@@ -16,7 +16,7 @@ from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.probing import Findings, Place, ShownCertificate, connect, look_at
 from pointsman_agent.routing import KNOWN_PROTOCOLS, Route, offered_upstream, uplink_target
-from pointsman_agent.session import Session, Sessions
+from pointsman_agent.session import Sessions
 from pointsman_agent.streams import OwnedStream
 from pointsman_agent.upgrade import HandshakeFailed, Opened, open_client
 from pointsman_agent.uplink import configured_key, proxy_address
@@ -71,8 +71,8 @@ class ConnectionTests:
         if self.sessions.is_connected(route.identity):
             raise AdminError(409, f"station {route.identity!r} is connected: its link is the proof")
         async with self.sessions.claim(route.identity) as session, trio.open_nursery() as nursery:
-            nursery.start_soon(_give_way, session, nursery.cancel_scope)
-            findings = await self._try_keys(nursery, in_force, place, route)
+            with session.ending_calls(nursery.cancel_scope.cancel):
+                findings = await self._try_keys(nursery, in_force, place, route)
             nursery.cancel_scope.cancel()
             return findings
         raise AdminError(409, f"station {route.identity!r} connected meanwhile: its link is the proof")
@@ -122,11 +122,6 @@ def report(supervision: str, url: str, station: str | None, findings: Findings) 
 def certificate_row(certificate: ShownCertificate) -> dict[str, str]:
     """Return a certificate as the API has it."""
     return {"subject": certificate.subject, "issuer": certificate.issuer, "expires": rfc3339(certificate.expires)}
-
-
-async def _give_way(session: Session, scope: trio.CancelScope) -> None:
-    await session.end_asked.wait()
-    scope.cancel()
 
 
 async def _try_handshake(

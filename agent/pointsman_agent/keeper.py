@@ -177,9 +177,9 @@ async def _count_attempt(desk: Desk) -> None:
         log.error("attempt not counted", station=desk.identity, why=str(error))
 
 
-async def has_traces(journal: Journal, identity: str) -> bool:
-    """Return whether the agent has written to a station and not undone it; raises JournalFault."""
-    return BEFORE_FACT in await journal.facts_of(identity)
+def has_traces(journal: Journal, identity: str) -> bool:
+    """Return whether the agent has written to a station and not undone it."""
+    return journal.has_fact(identity, BEFORE_FACT)
 
 
 async def note_boot(journal: Journal, identity: str, protocol: str, text: str) -> None:

@@ -1,8 +1,9 @@
 """Accepts stations: listening sockets that change with the bundle, and a bound on handshakes in flight."""
 
 import errno
+import os
+import socket
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 import structlog
@@ -10,9 +11,13 @@ import trio
 from pointsman_schema.bundle import Listener
 
 from pointsman_agent.station import House, serve_connection
+from pointsman_agent.streams import RawStream
 
 MOST_HANDSHAKES: Final = 256  # in flight; more are closed at once, stations come back by themselves
 BACKLOG: Final = 1024
+ACCEPTED_A_TURN: Final = 32  # of one listening socket, before other tasks have their turn
+FULL_PAUSE_S: Final = 0.1  # without descriptors or memory for another connection
+_FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 SocketKey = tuple[str | None, int]
 """Address (None: all) and port."""
@@ -65,16 +70,43 @@ class Listeners:
 
     async def _accept(self, place: "_Socket", listeners: list[trio.SocketListener]) -> None:
         with place.scope:
-            await trio.serve_listeners(partial(self._serve, place), listeners, handler_nursery=self._nursery)
+            async with trio.open_nursery() as nursery:
+                for listener in listeners:
+                    nursery.start_soon(self._accept_on, place, listener)
 
-    async def _serve(self, place: "_Socket", stream: trio.SocketStream) -> None:
-        if self._handshakes >= MOST_HANDSHAKES:
-            log.warning("too many handshakes", listener=place.name)
-            await trio.aclose_forcefully(stream)
-            return
-        shaking = _Shaking(self)
+    async def _accept_on(self, place: "_Socket", listener: trio.SocketListener) -> None:
+        """As `trio.serve_listeners`, but that whoever waits is accepted in one turn: stations come in storms."""
+        async with listener:
+            with socket.socket(fileno=os.dup(listener.socket.fileno())) as listening:
+                listening.setblocking(False)
+                while True:
+                    await trio.lowlevel.wait_readable(listening)
+                    wait_s = self._accept_some(place, listening)
+                    if wait_s:
+                        await trio.sleep(wait_s)
+
+    def _accept_some(self, place: "_Socket", listening: socket.socket) -> float:
+        """Accept who waits; return for how long nobody else can be."""
+        for _ in range(ACCEPTED_A_TURN):
+            try:
+                sock, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return 0.0
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                log.error("no more connections can be accepted for now", listener=place.name, why=error.strerror)
+                return FULL_PAUSE_S
+            if self._handshakes >= MOST_HANDSHAKES:
+                log.warning("too many handshakes", listener=place.name)
+                sock.close()
+            else:
+                self._nursery.start_soon(self._serve, place.name, RawStream(sock), _Shaking(self))
+        return 0.0
+
+    async def _serve(self, listener_name: str, stream: RawStream, shaking: "_Shaking") -> None:
         try:
-            await serve_connection(self._house, place.name, stream, shaking.end)
+            await serve_connection(self._house, listener_name, stream, shaking.end)
         finally:
             shaking.end()
 

@@ -87,6 +87,9 @@ class Journal(Protocol):
     async def open_of_station(self, station: str) -> list[OpenTransaction]:
         """Return the open transactions of a station, oldest first; raises JournalFault."""
 
+    def has_fact(self, station: str, name: str) -> bool:
+        """Whether something is remembered of a station under `name`; known at once."""
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station, by name (see StationFact); raises JournalFault."""
 

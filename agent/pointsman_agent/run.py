@@ -136,6 +136,7 @@ class _Agent:
         names = CachedNames()
         trio.socket.set_custom_hostname_resolver(names)
         keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
+        await trio.to_thread.run_sync(keys.load)
         uplinks = Uplinks(status, keys, names)
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         source = FileSource(self.settings.bundle)

@@ -1,7 +1,7 @@
 """Who is connected: one session a station, and how its end is asked for and told."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import structlog
@@ -81,6 +81,17 @@ class Session:
             self._end_asked.set()
         if self.on_end is not None:
             self.on_end(self.ending)
+
+    @contextmanager
+    def ending_calls(self, do: Callable[[], None]) -> Iterator[None]:
+        """Call `do` when the end is asked for within the block, or was before it."""
+        self.on_end = lambda _: do()
+        if self._is_ending:
+            do()
+        try:
+            yield
+        finally:
+            self.on_end = None
 
     def live_on(self, on_end: Callable[[EndRequested], None]) -> None:
         """Outlive the task that claimed it, until it is released; `on_end` may be called at once."""

@@ -63,9 +63,7 @@ class House:
     local: LocalStations = field(default_factory=LocalStations)
 
 
-async def serve_connection(
-    house: House, listener_name: str, stream: trio.SocketStream, shaken: Callable[[], None]
-) -> None:
+async def serve_connection(house: House, listener_name: str, stream: RawStream, shaken: Callable[[], None]) -> None:
     """Serve one connection to its end. Whatever happens in here stays in here; `stream` is closed at the end.
 
     `shaken` is called once the station's own part of the handshake is over, well or not.
@@ -89,10 +87,10 @@ async def serve_connection(
 class _Connection:
     """The way of one connection: TLS, request, admission, session."""
 
-    def __init__(self, house: House, listener_name: str, stream: trio.SocketStream, shaken: Callable[[], None]) -> None:
+    def __init__(self, house: House, listener_name: str, stream: RawStream, shaken: Callable[[], None]) -> None:
         self._house = house
         self._listener_name = listener_name
-        self._stream = RawStream.taken_from(stream)
+        self._stream = stream
         self._shaken = shaken
         self._owned: OwnedStream | None = None
         self._address = peer_address(self._stream)
@@ -179,7 +177,7 @@ class _Connection:
             await request.refuse(503, [(b"Retry-After", b"1")])
         elif not admitted.protocols:
             await self._close_without_protocol(request, admitted)
-        elif admitted.route.supervision is None or await self._has_traces(admitted.route.identity):
+        elif admitted.route.supervision is None or has_traces(self._house.journal, admitted.route.identity):
             await self._serve_locally(request, admitted, session)
         else:
             await self._relay(nursery, in_force, request, admitted, session)
@@ -193,16 +191,9 @@ class _Connection:
         wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
 
-    async def _has_traces(self, identity: str) -> bool:
-        """Whether a station still has what the agent wrote while it was its operator: cleared first (rule 39)."""
-        try:
-            return await has_traces(self._house.journal, identity)
-        except JournalFault as error:
-            log.error("journal not read", station=identity, error=str(error))
-            return False
-
     async def _serve_locally(self, request: StationRequest, admitted: Admitted, session: Session) -> None:
-        """Serve a station of a local group, or clear one that now belongs to a supervision."""
+        """Serve a station of a local group; of one that now belongs to a supervision, clear what the agent wrote to it
+        before its uplink opens (rule 39)."""
         house = self._house
         assumed = admitted.route.station.assume_protocol
         wire = WatchedWire(server_wire(await request.accept(_answered(request, admitted.protocols[0]))))
@@ -267,8 +258,7 @@ class _Connection:
     ) -> StreamWire | None:
         """Make the uplink, or take over the one that is being made; None when an heir took ours. Who ends the session
         meanwhile ends the attempt."""
-        with trio.CancelScope() as attempt:
-            nursery.start_soon(_cancel_when_asked, session, attempt)
+        with trio.CancelScope() as attempt, session.ending_calls(attempt.cancel):
             session.connecting = tuple(admitted.protocols)
             try:
                 uplink = await self._inherit_or_make(nursery, in_force, admitted, session)
@@ -327,11 +317,6 @@ def _answered(request: StationRequest, protocol: str | None) -> str | None:
     """What the 101 says: nothing to a station that offered nothing, for a client must fail on what it did not offer
     (RFC 6455 section 4.1)."""
     return protocol if request.has_offered else None
-
-
-async def _cancel_when_asked(session: Session, scope: trio.CancelScope) -> None:
-    await session.end_asked.wait()
-    scope.cancel()
 
 
 def _words(group: BaseExceptionGroup[BaseException]) -> str:

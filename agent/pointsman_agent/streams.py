@@ -7,6 +7,8 @@ library does.
 """
 
 import base64
+import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -38,6 +40,7 @@ class RawStream:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self._is_released = False
 
@@ -59,12 +62,24 @@ class RawStream:
 
     async def receive_some(self, most: int = RECEIVE_BYTES) -> bytes:
         """Return the next bytes, `b""` at the end."""
-        await trio.lowlevel.checkpoint()
-        return await self._when_readable(lambda: self.sock.recv(most))
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            data = self.sock.recv(most)
+        except (OSError, ValueError):  # whatever it was, it is told where one waits for it
+            return await self._when_readable(lambda: self.sock.recv(most))
+        await trio.lowlevel.cancel_shielded_checkpoint()  # or a peer that always sends would have the loop to itself
+        return data
+
+    def send_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Write what the socket takes of `data` at once, which may be nothing; return how much that was."""
+        try:
+            return self.sock.send(data)
+        except (OSError, ValueError):  # whatever it was, it is told where one waits for it
+            return 0
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`."""
-        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint_if_cancelled()
         rest = memoryview(data)
         while rest:
             try:
@@ -84,6 +99,11 @@ class RawStream:
     def shut_down_writing(self) -> None:
         """Send a FIN; raises OSError when there is nobody to send it to."""
         socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
+    def wake(self) -> None:
+        """Tell whoever waits on it that it is closed; it is not."""
+        if self.sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.sock)
 
     def close(self) -> None:
         """Close the socket, at once; whoever waits on it is told. One that was released is somebody else's."""
@@ -118,7 +138,7 @@ class OwnedStream(trio.abc.Stream):
 
     def __init__(self, stream: RawStream | trio.SocketStream) -> None:
         self._stream = stream if isinstance(stream, RawStream) else RawStream.taken_from(stream)
-        self._reading: trio.CancelScope | None = None
+        self._is_reading = False
         self._is_parting = False
         self._is_handed_over = False
         self.last_heard = trio.current_time()
@@ -128,23 +148,25 @@ class OwnedStream(trio.abc.Stream):
         if self._is_parting:
             await trio.lowlevel.checkpoint()
             return b""
-        data = b""
-        with trio.CancelScope() as self._reading:
-            try:
-                data = await self._stream.receive_some()
-            except trio.BrokenResourceError:
-                return b""
-            finally:
-                self._reading = None
+        self._is_reading = True
+        try:
+            data = await self._stream.receive_some()
+        except trio.BrokenResourceError:
+            return b""
+        finally:
+            self._is_reading = False
         self.last_heard = trio.current_time()
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data`; a write that did not finish, for whatever reason, kills the stream: half a frame is none."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         is_done = False
         try:
-            with trio.fail_after(SEND_WITHIN_S):
-                await self._stream.send_all(data)
+            sent = self._stream.send_now(data)
+            if sent < len(data):
+                with trio.fail_after(SEND_WITHIN_S):
+                    await self._stream.send_all(memoryview(data)[sent:])
             is_done = True
         except trio.TooSlowError as error:
             raise trio.BrokenResourceError(f"the peer took no byte for {SEND_WITHIN_S:g} s") from error
@@ -179,7 +201,7 @@ class OwnedStream(trio.abc.Stream):
     async def _drain(self) -> None:
         with trio.move_on_after(DRAIN_WITHIN_S, shield=True):
             try:
-                while self._reading is not None:  # its cancellation has yet to be delivered
+                while self._is_reading:  # it was woken, and has yet to notice
                     await trio.lowlevel.checkpoint()
                 self._stream.shut_down_writing()
                 while await self._stream.receive_some():
@@ -189,8 +211,8 @@ class OwnedStream(trio.abc.Stream):
 
     def _part(self) -> None:
         self._is_parting = True
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._is_reading:
+            self._stream.wake()
 
     def _abort(self) -> None:
         self._part()
@@ -211,9 +233,9 @@ async def dial(
     with the one that failed.
     """
     first = (proxy.host, proxy.port) if proxy else (host, port)
-    await _look_up(*first)
+    addresses = await _look_up(*first)
     on_step("dns")
-    stream = await _connect_tcp(*first)
+    stream = await _connect_tcp(*first, addresses)
     on_step("tcp")
     try:
         if proxy is not None:
@@ -292,20 +314,47 @@ def _certificate(stream: RawStream) -> dict[str, Any]:
     return (stream.sock.getpeercert() or {}) if isinstance(stream.sock, ssl.SSLSocket) else {}
 
 
-async def _look_up(host: str, port: int) -> None:
+async def _look_up(host: str, port: int) -> list[Any]:
+    """Return the addresses, as `socket.getaddrinfo` has them."""
     try:
-        await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        pass  # a name
+    else:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        return [(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
+    try:
+        return list(await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except socket.gaierror as error:
         raise DialError("dns", f"{host}: {error.strerror}") from error
     except UnicodeError as error:  # a label that no encoding of the name gives
         raise DialError("dns", f"{host}: no host name") from error
 
 
-async def _connect_tcp(host: str, port: int) -> RawStream:
+async def _connect_tcp(host: str, port: int, addresses: list[Any]) -> RawStream:
     try:
-        return RawStream.taken_from(await trio.open_tcp_stream(host, port))
+        if len(addresses) == 1:
+            return await _connect_to(*addresses[0])
+        return RawStream.taken_from(await trio.open_tcp_stream(host, port))  # happy eyeballs (RFC 8305)
     except OSError as error:
         raise DialError("tcp", f"{host}:{port}: {_cause(error)}") from error
+
+
+async def _connect_to(family: int, kind: int, protocol: int, _: str, address: Any) -> RawStream:
+    """Connect to the only address there is; raises OSError. At a third of the cost of a race of several."""
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)
+        code = sock.connect_ex(address)
+        if code == errno.EINPROGRESS:
+            await trio.lowlevel.wait_writable(sock)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        sock.close()
+        raise
+    return RawStream(sock)
 
 
 def _cause(error: OSError) -> str:

@@ -172,10 +172,7 @@ class Uplinks:
         assert route.supervision_name is not None
         place = _key_place(in_force, route)
         configured = place[-1]
-        keys = await trio.to_thread.run_sync(
-            self._keys.candidates, *place, abandon_on_cancel=True
-        )  # connectTimeout holds
-        for key in keys:
+        for key in (keys := await self._candidates(*place)):
             try:
                 opened = await self._open(nursery, in_force, route, protocols, key)
             except HandshakeFailed as error:
@@ -189,6 +186,15 @@ class Uplinks:
             self._status.station(route.identity).key_differs = key is not configured
             return await _agreed(client_wire(opened), route, protocols)
         raise AssertionError("the last key returns or raises")
+
+    async def _candidates(
+        self, supervision: str, host: str, station: str, configured: bytes | None
+    ) -> list[bytes | None]:
+        if self._keys.is_unset(supervision, host, station):
+            return [configured]
+        # Abandoned when late: `connectTimeout` holds.
+        look = self._keys.candidates
+        return await trio.to_thread.run_sync(look, supervision, host, station, configured, abandon_on_cancel=True)
 
     async def _open(
         self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str], key: bytes | None

@@ -31,10 +31,23 @@ class _StoredKey(msgspec.Struct, frozen=True):
 
 
 class UplinkKeys:
-    """The uplink keys of a controller; all calls touch the disk, so they belong in a thread. Raises OSError."""
+    """The uplink keys of a controller. All calls but `is_unset` touch the disk, so they belong in a thread, and raise
+    OSError."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._set: set[str] | None = None
+
+    def load(self) -> None:
+        """Find out which keys there are; nobody else writes any."""
+        self._set = {f"{path.parent.name}/{path.name}" for path in self._folder.glob("*/*.json")}
+
+    def is_unset(self, supervision: str, host: str, station: str) -> bool:
+        """Whether no key was ever set there, so that the configured one counts: known at once, without the disk.
+
+        False for most stations of few sites; also where `load` was not called, and nobody knows.
+        """
+        return self._set is not None and (not self._set or _name(supervision, host, station) not in self._set)
 
     def candidates(self, supervision: str, host: str, station: str, configured: bytes | None) -> list[bytes | None]:
         """Return the keys to try, best first, at most two; None in it stands for no key at all."""
@@ -73,14 +86,21 @@ class UplinkKeys:
         return stored if stored.replaced == _digest(configured) else None
 
     def _write(self, supervision: str, host: str, station: str, stored: _StoredKey) -> None:
-        path = self._path(supervision, host, station)
+        name = _name(supervision, host, station)
+        if self._set is not None:
+            self._set.add(name)  # before it is there: who asks too early looks at the disk in vain
+        path = self._folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(path, msgspec.json.encode(stored))
 
     def _path(self, supervision: str, host: str, station: str) -> Path:
-        # Quoted, so that no name can leave the folder; `.` alone is the one that quoting leaves as it is.
-        name = quote(station, safe="").replace(".", "%2E")
-        return self._folder / f"{quote(supervision, safe='')}@{quote(host, safe='')}" / f"{name}.json"
+        return self._folder / _name(supervision, host, station)
+
+
+def _name(supervision: str, host: str, station: str) -> str:
+    """The file of a key below the folder: quoted, so that no name can leave it; `.` is what quoting leaves as it is."""
+    name = quote(station, safe="").replace(".", "%2E")
+    return f"{quote(supervision, safe='')}@{quote(host, safe='')}/{name}.json"
 
 
 def _digest(configured: bytes | None) -> str:

@@ -55,6 +55,7 @@ class StreamWire:
         self._ended: WireClosed | None = None
         self._has_sent_close = False
         self._has_peer_closed = False
+        self._is_handed_over = False
 
     @property
     def last_heard(self) -> float:
@@ -64,7 +65,7 @@ class StreamWire:
     def hand_over(self) -> HandedOver:
         """Give the connection away, with what was read behind the handshake; this wire is over then."""
         self._ended = WireClosed(_ABNORMAL, "handed over")
-        self._has_sent_close = True
+        self._has_sent_close = self._is_handed_over = True
         return HandedOver(self._stream.hand_over(), self._reader, self._writer, tuple(self._incoming))
 
     async def receive(self) -> str | WireClosed:
@@ -102,7 +103,9 @@ class StreamWire:
         await self._write(self._writer.ping())
 
     async def close(self, code: int, reason: str) -> None:
-        """Close handshake and socket, both bounded; never raises."""
+        """Close handshake and socket, both bounded; never raises. One that was handed over is somebody else's."""
+        if self._is_handed_over:
+            return
         with trio.move_on_after(CLOSE_WITHIN_S, shield=True):
             if self._ended is None and await self._say_close(code, reason):
                 await self._await_close()

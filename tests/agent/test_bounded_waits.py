@@ -25,6 +25,7 @@ STREAM = "OwnedStream.send_all has a deadline of its own"
 CALLER = "the caller has a deadline round it"
 SESSION = "as long as the session, whose nursery cancels it"
 BOUNDED = {
+    ("listener", "_accept_on", "wait_readable"): "as long as the bundle names the listener",
     ("local", "_answer", "send"): STREAM,
     ("local", "_await_end", "wait"): SESSION,
     ("local", "_serve", "receive"): PINGS,
@@ -40,10 +41,10 @@ BOUNDED = {
     ("session", "inherit", "wait"): "the predecessor's connectTimeout, and its end in any case",
     ("session", "keep_alive", "sleep_forever"): SESSION,
     ("session", "keep_alive", "sleep_until"): "a ping interval, 60 s at most",
-    ("station", "_cancel_when_asked", "wait"): SESSION,
     ("station", "_close_without_protocol", "accept"): STREAM,
     ("station", "_relay", "accept"): STREAM,
     ("station", "_serve_locally", "accept"): STREAM,
+    ("streams", "_connect_to", "wait_writable"): CALLER,
     ("streams", "_open_tunnel", "send_all"): CALLER,
     ("streams", "_proxy_status", "receive_some"): CALLER,
     ("streams", "_wait", "wait"): CALLER,

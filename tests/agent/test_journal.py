@@ -243,6 +243,11 @@ async def test_facts_tokens_and_open_transactions_of_a_station_are_found(opened:
 
         assert await journal.facts_of("CP-1") == {"boot": "b"}
         assert await journal.facts_of("CP-2") == {}
+        assert [journal.has_fact(*fact) for fact in (("CP-1", "boot"), ("CP-1", "list"), ("CP-2", "boot"))] == [
+            True,
+            False,
+            False,
+        ]
         assert await journal.station_of_token("PM-00FF") == "CP-1"
         assert await journal.station_of_token("pm-0000") is None
         assert [each.transaction_id for each in await journal.open_of_station("CP-1")] == [str(number), "t-1"]
@@ -483,6 +488,11 @@ async def test_facts_of_a_station_are_replaced_forgotten_and_found_by_the_next_r
     async with a_journal(tmp_path) as journal:
         assert await journal.facts_of("CP-1") == {"boot": "b"}
         assert await journal.facts_of("CP-9") == {}
+        assert [journal.has_fact(*fact) for fact in (("CP-1", "boot"), ("CP-1", "list"), ("CP-2", "boot"))] == [
+            True,
+            False,
+            True,
+        ]
 
 
 def a_job(*, may_wait: bool) -> Job:

@@ -272,7 +272,7 @@ async def test_r39_a_station_that_never_answers_is_let_go_after_three_attempts(
         site.wire.is_silent = True
         async with site.serving(is_leaving=True) as station:
             await station.wait_closed()
-        traces.append(await has_traces(site.journal, "LOC-01"))
+        traces.append(has_traces(site.journal, "LOC-01"))
 
     assert traces == [True, True, False]
     assert await site.journal.facts_of("LOC-01") == {}

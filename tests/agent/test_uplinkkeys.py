@@ -97,3 +97,21 @@ def test_r21_a_power_cut_at_any_step_leaves_a_key_that_works(
     monkeypatch.undo()
 
     assert NEW in keys.candidates(*PLACE, OLD)
+
+
+def test_where_no_key_was_ever_set_is_known_without_the_disk(keys: UplinkKeys) -> None:
+    before_load = keys.is_unset(*PLACE)
+    keys.load()
+    empty = keys.is_unset(*PLACE)
+    keys.store(*PLACE, OLD, NEW)
+    keys.load()
+
+    assert (before_load, empty, keys.is_unset(*PLACE)) == (False, True, False)
+    assert keys.is_unset("acme", "csms.acme.example", "CP-2")
+
+
+def test_a_key_that_is_set_after_the_load_counts_at_once(keys: UplinkKeys) -> None:
+    keys.load()
+    keys.store(*PLACE, OLD, NEW)
+
+    assert not keys.is_unset(*PLACE)

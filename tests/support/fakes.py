@@ -158,6 +158,10 @@ class MemoryJournal:
         await self._checkpoint()
         return [each.as_open() for each in self._transactions.values() if each.is_open and each.station == station]
 
+    def has_fact(self, station: str, name: str) -> bool:
+        """Whether something is remembered of a station under `name`."""
+        return name in self._facts.get(station, {})
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station; raises JournalFault."""
         await self._checkpoint()

@@ -74,6 +74,11 @@ def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:
     return dict(database.execute(sql, (station,)).fetchall())
 
 
+def fact_names(database: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return of which stations something is remembered, and under which names."""
+    return set(database.execute("SELECT station, name FROM station_facts"))
+
+
 def station_of_token(database: sqlite3.Connection, token: str) -> str | None:
     """Return the station that the agent asked to start with `token`, None for anything that is no token of ours."""
     row = database.execute("SELECT station FROM own_starts WHERE token = ?", (fold_badge(token),)).fetchone()

@@ -20,6 +20,7 @@ from pointsman_agent.entries import (
     OpenTransaction,
     Receipt,
     SecurityEvent,
+    StationFact,
     TransactionRecord,
     may_wait,
 )
@@ -36,6 +37,8 @@ CHECKPOINT_PAGES: Final = 16_000
 PAGE: Final = 2_000  # rows of a report; some 20 ms of the writer's time
 
 Result = TypeVar("Result")
+Fact = tuple[str, str]
+"""A station, and the name under which something is remembered of it."""
 Now = Callable[[], str]
 """Returns the wall clock as RFC 3339 text in UTC."""
 
@@ -43,9 +46,10 @@ Now = Callable[[], str]
 class SqliteJournal:
     """The journal of a controller (see `ports.Journal`). `fault` is why it does not store, None while it does."""
 
-    def __init__(self, jobs: Jobs, now: Now, newest: str) -> None:
+    def __init__(self, jobs: Jobs, now: Now, newest: str, facts: set[Fact]) -> None:
         self._jobs = jobs
         self._now = now
+        self._facts = facts
         self.newest = newest
         self.fault: str | None = None
 
@@ -55,6 +59,9 @@ class SqliteJournal:
         receipt = await self._run(lambda database: store(database, entry, received), waits=may_wait(entry))
         self.fault = None
         self.newest = max(self.newest, received)
+        if isinstance(entry, StationFact):
+            change = self._facts.discard if entry.value is None else self._facts.add
+            change((entry.station, entry.name))
         return receipt
 
     async def forget_before(self, moment: str, at_most: int) -> int:
@@ -103,6 +110,10 @@ class SqliteJournal:
         """Return the security log from `moment` on, each with its time of receipt; raises JournalFault."""
         return await self._run(lambda database: reading.security_events_since(database, moment))
 
+    def has_fact(self, station: str, name: str) -> bool:
+        """Whether something is remembered of a station under `name`; each handshake asks, so it is kept at hand."""
+        return (station, name) in self._facts
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station, by name; raises JournalFault."""
         return await self._run(lambda database: reading.facts_of(database, station))
@@ -135,21 +146,21 @@ async def open_journal(path: Path, now: Now) -> AsyncIterator[SqliteJournal]:
 
     Raises JournalFault when the file cannot be opened, is no journal, or is of a newer version.
     """
-    database, newest = await trio.to_thread.run_sync(_open_database, path)
+    database, newest, facts = await trio.to_thread.run_sync(_open_database, path)
     jobs: Jobs = queue.Queue(MOST_QUEUED)
     own_thread = trio.CapacityLimiter(1)
     token = trio.lowlevel.current_trio_token()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: trio.to_thread.run_sync(write, database, jobs, token, limiter=own_thread))
         try:
-            yield SqliteJournal(jobs, now, newest)
+            yield SqliteJournal(jobs, now, newest, facts)
         finally:
             # The thread ends by itself at the mark; its last batch is bounded by the disk alone.
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(jobs.put, None)
 
 
-def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
+def _open_database(path: Path) -> tuple[sqlite3.Connection, str, set[Fact]]:
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=APPEND_WITHIN_S)
     except sqlite3.Error as error:
@@ -159,7 +170,7 @@ def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         migrate(database)
-        return database, reading.newest(database)
+        return database, reading.newest(database), reading.fact_names(database)
     except (sqlite3.Error, JournalFault) as error:
         database.close()
         raise JournalFault(f"{path}: {error}") from error
