@@ -111,9 +111,15 @@ class Channel:
         self._reactor.add(self._sock, self)
 
     def pass_on(self, text: str, frame: bytes | None) -> None:
-        """Write a message at the end of this pass, as `frame` where that is at hand."""
-        if self._state is _OPEN:
-            self._write(self._writer.text(text) if frame is None else frame)
+        """Write a message at the end of this pass, as `frame` where that is at hand. Only for `Ear.heard`."""
+        if self._state is not _OPEN:
+            return
+        data = self._writer.text(text) if frame is None else frame
+        if self._fresh:
+            self._fresh += data
+        else:
+            self._fresh = data
+            self._reactor.unflushed.append(self)
 
     def send(self, text: str) -> None:
         """Write a message, and tell by `flushed` that it has left; after a close nothing is sent any more."""

@@ -62,7 +62,8 @@ class Reactor:
         self._epoll.register(self._alarm, READABLE)
         self._members: dict[int, Member] = {}
         self._again: dict[int, Member] = {}
-        self._unflushed: list[Member] = []
+        self.unflushed: list[Member] = []
+        """Who has something to be written at the end of the pass that is under way."""
         self._given_up: list[socket.socket] = []
         self._is_in_pass = False
 
@@ -85,7 +86,7 @@ class Reactor:
 
     def flush_later(self, member: Member) -> None:
         """Call the member's `flush` at the end of this pass; at once, where none is under way."""
-        self._unflushed.append(member)
+        self.unflushed.append(member)
         if not self._is_in_pass:
             self._end_pass(trio.current_time())
 
@@ -183,13 +184,12 @@ class Reactor:
     def _end_pass(self, now: float) -> None:
         """Write what waited for the end of the pass, in one piece a socket, then close what was given up in it."""
         self._is_in_pass = True
-        while self._unflushed:
-            members, self._unflushed = self._unflushed, []
-            for member in members:
-                try:
-                    member.flush(now)
-                except Exception as error:  # as in `_pass`
-                    self._fail(member, error)
+        for member in self.unflushed:  # grows where a flush ends a link
+            try:
+                member.flush(now)
+            except Exception as error:  # as in `_pass`
+                self._fail(member, error)
+        self.unflushed.clear()
         self._is_in_pass = False
         if self._given_up:
             for sock in self._given_up:
