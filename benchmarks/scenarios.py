@@ -21,6 +21,8 @@ ROUND_WITHIN_S: Final = 90.0
 MANY: Final = 1000
 MOST: Final = 5000
 WITH_TLS: Final = 320
+HEATED: Final = 256
+"""Stations that come and go beforehand: what many handshakes at once take is taken once."""
 WARM: Final = 20
 """Stations that came before memory is compared: what the first one costs is not what a station costs."""
 KIB: Final = 1024
@@ -106,6 +108,7 @@ def growth(folder: Path, descriptors: int) -> Iterator[Line]:
     most = MOST if descriptors > 2 * MOST + 200 else MANY
     steps = [WARM, relaying.STATIONS, MANY, MOST]
     with relaying.agent(_made(folder), most) as relay:
+        _loaded(relay, [HEATED], [Work(0.3)])
         seen = _loaded(relay, [step for step in steps if step <= most], [Work(0.4)] * ROUNDS)
     yield from _memory(seen, 4.0, "without TLS")
     if most < MOST:
@@ -123,6 +126,7 @@ def growth(folder: Path, descriptors: int) -> Iterator[Line]:
 def growth_with_tls(folder: Path, certificates: Path) -> Iterator[Line]:
     """Memory a station with TLS on both sides."""
     with relaying.agent(_made(folder), WITH_TLS, certificates) as relay:
+        _loaded(relay, [HEATED], [Work(0.3)], certificates)
         seen = _loaded(relay, [WARM, WITH_TLS], [Work(0.3)], certificates)
     yield from _memory(seen, None, "TLS on both sides")
 
