@@ -70,12 +70,12 @@ def main() -> None:
 
 
 def session(station: str, number: int) -> Iterator[TransactionEvent]:
-    """The events of one session, in their order."""
+    """The events of one session, in their order; the badge is in the first and the last, as stations have it."""
     for sequence in range(UPDATES + 2):
         kind = "Started" if sequence == 0 else "Ended" if sequence == UPDATES + 1 else "Updated"
-        yield TransactionEvent(
-            station, _TEXT, f"{station}-{number}", sequence, kind, "04A2B1C3D4E580", AT, "", 1, 120_000 + 100 * sequence
-        )
+        badge = "" if kind == "Updated" else "04A2B1C3D4E580"
+        reading = 120_000 + 100 * sequence
+        yield TransactionEvent(station, _TEXT, f"{station}-{number}", sequence, kind, badge, AT, "", 1, reading)
 
 
 async def grouped(path: Path, stations: int, seconds: float) -> Result:

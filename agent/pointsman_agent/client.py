@@ -12,7 +12,8 @@ import msgspec
 ANSWER_WITHIN_S: Final = 5.0
 SIGN_OF_LIFE_WITHIN_S: Final = 20.0  # the agent gives one every 5 s while nothing passes
 STATION_WITHIN_S: Final = 100.0  # its turn, and its answer
-CUT_HEADER: Final = "Pointsman-Cut"  # as web/control.py sets it, whose libraries the command line does without
+REPORT_WITHIN_S: Final = 100.0  # a hundred thousand rows from the journal of a busy controller
+CUT_HEADER: Final = "Pointsman-Cut"  # as web/reports.py sets it, whose libraries the command line does without
 TEST_WITHIN_S: Final = 200.0  # three times the longest `connectTimeout`, and a place to become free
 # 401 and 421 say that this is not the agent of that state folder; these, that what was asked cannot be.
 _REFUSALS: Final = frozenset({400, 404, 409, 413, 503, 504})
@@ -78,20 +79,13 @@ def ask_station(access: Access, what: str, station: str, body: Mapping[str, Any]
     return answer
 
 
-def get_transactions(access: Access, since: str | None) -> tuple[list[dict[str, Any]], bool]:
-    """Return the transactions of local groups from `since` on (RFC 3339), oldest first, and whether older ones were
-    left out, for they were too many; raises AgentUnreachable or AgentRefused."""
+def get_report(access: Access, name: str, since: str | None) -> tuple[list[dict[str, Any]], bool]:
+    """Return the `transactions` of local groups, or the `security-events`, from `since` on (RFC 3339), oldest first,
+    and whether older ones were left out, for they were too many; raises AgentUnreachable or AgentRefused."""
     parameters = {} if since is None else {"since": since}
-    answer = _request("GET", access, "/api/transactions", parameters, within_s=STATION_WITHIN_S)
+    answer = _request("GET", access, f"/api/{name}", parameters, within_s=REPORT_WITHIN_S)
     rows: list[dict[str, Any]] = answer.json()
     return rows, CUT_HEADER in answer.headers
-
-
-def get_security_events(access: Access, since: str | None) -> list[dict[str, Any]]:
-    """Return the security log from `since` on (RFC 3339), oldest first; raises AgentUnreachable or AgentRefused."""
-    parameters = {} if since is None else {"since": since}
-    rows: list[dict[str, Any]] = _request("GET", access, "/api/security-events", parameters).json()
-    return rows
 
 
 def follow_tail(access: Access, station: str | None) -> Iterator[dict[str, Any]]:

@@ -20,10 +20,12 @@ from pointsman_agent.web.diagnosis import NextLines, Row
 from pointsman_agent.web.errors import AdminError
 
 MOST_IN_A_BATCH: Final = 64
+MOST_IN_A_REPORT: Final = 100_000  # events; a report is one answer of the admin interface
 SIGN_OF_LIFE_EVERY_S: Final = 5.0  # an empty line: who watches knows that the agent lives, and the agent who watches
 
-ReadSecurityLog = Callable[[str], Awaitable[list[tuple[str, SecurityEvent]]]]
-"""From which moment on (RFC 3339, UTC) → times of receipt and events, oldest first. Raises JournalFault."""
+ReadSecurityLog = Callable[[str, int], Awaitable[list[tuple[str, SecurityEvent]]]]
+"""From which moment on (RFC 3339, UTC) and how many at most, the newest → times of receipt and events, oldest first.
+Raises JournalFault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +57,23 @@ class Watching:
 
 @dataclass(frozen=True, slots=True)
 class SecurityLog:
-    """Shows the security log: events of stations, and the agent's own."""
+    """Shows the security log, at most `most` of it: events of stations, and the agent's own."""
 
     read: ReadSecurityLog
     redactor: Redactor
+    most: int = MOST_IN_A_REPORT
 
-    async def rows(self, since: str | None) -> list[Row]:
-        """Return the events received from `since` on (RFC 3339; None: all), oldest first. Raises AdminError."""
+    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
+        """Return the newest events received from `since` on (RFC 3339; None: all), oldest first, and whether older ones
+        were left out. Raises AdminError."""
         moment = None if since is None else read_rfc3339(since)
         if since is not None and moment is None:
             raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
         try:
-            events = await self.read("" if moment is None else rfc3339(moment))
+            events = await self.read("" if moment is None else rfc3339(moment), self.most + 1)
         except JournalFault as error:
             raise AdminError(503, f"the journal does not answer: {error}") from error
-        return [self._row(received, event) for received, event in events]
+        return [self._row(received, event) for received, event in events[-self.most :]], len(events) > self.most
 
     def _row(self, received: str, event: SecurityEvent) -> Row:
         return {

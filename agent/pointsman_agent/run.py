@@ -55,8 +55,9 @@ from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
 from pointsman_agent.web.app import Routes, admin_app
-from pointsman_agent.web.control import control_routes, transactions_route
-from pointsman_agent.web.diagnosis import connection_test_route, security_events_route, tail_route
+from pointsman_agent.web.control import control_routes
+from pointsman_agent.web.diagnosis import connection_test_route, tail_route
+from pointsman_agent.web.reports import report_route
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
@@ -144,9 +145,9 @@ class _Agent:
         routes = [
             connection_test_route(tests.run),
             tail_route(Watching(holder, tail, redactor).watch),
-            security_events_route(SecurityLog(self.journal.security_events_since, redactor).rows),
+            report_route("/api/security-events", SecurityLog(self.journal.security_events_since, redactor).rows),
             *control_routes(RemoteControl(holder, local, self.journal)),
-            transactions_route(TransactionReport(holder, self.journal.transactions_since).rows),
+            report_route("/api/transactions", TransactionReport(holder, self.journal.transactions_since).rows),
         ]
         stop = self.signals.stop
         async with trio.open_nursery() as root:

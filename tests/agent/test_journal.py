@@ -35,8 +35,15 @@ HUGE = 2**63 - 1
 Opened = Callable[[FakeClock], AbstractAsyncContextManager[Journal]]
 
 
-def start(station: str = "CP-1", *, badge: str = "04AB", meter: int = 10, at: str = "2026-11-22T12:00:00Z") -> Entry:
-    return TransactionStart(station, "[2]", 1, badge, meter, at)
+def start(
+    station: str = "CP-1",
+    *,
+    badge: str = "04AB",
+    meter: int = 10,
+    at: str = "2026-11-22T12:00:00Z",
+    connector: int = 1,
+) -> Entry:
+    return TransactionStart(station, "[2]", connector, badge, meter, at)
 
 
 def stop(transaction_id: int | None, station: str = "CP-1") -> TransactionStop:
@@ -45,9 +52,15 @@ def stop(transaction_id: int | None, station: str = "CP-1") -> TransactionStop:
 
 
 def event(
-    sequence: int | None, kind: str = "Updated", *, station: str = "CP-1", transaction: str = "t-1", badge: str = ""
+    sequence: int | None,
+    kind: str = "Updated",
+    *,
+    station: str = "CP-1",
+    transaction: str = "t-1",
+    badge: str = "",
+    evse: int = 1,
 ) -> TransactionEvent:
-    return TransactionEvent(station, "[2]", transaction, sequence, kind, badge, "2026-11-22T12:00:00Z", "", 1)
+    return TransactionEvent(station, "[2]", transaction, sequence, kind, badge, "2026-11-22T12:00:00Z", "", evse)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -120,6 +133,27 @@ async def test_r35_the_same_start_after_the_stop_is_another_transaction(opened: 
         await journal.append(stop(first))
 
         assert await started(journal, start()) != first
+
+
+async def test_r35_a_start_ends_what_was_open_at_its_connector_and_nothing_else(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        lost = await started(journal, start())
+        elsewhere = await started(journal, start(connector=2))
+        fresh = await started(journal, start(meter=900))
+
+        assert [each.transaction_id for each in await journal.open_of_station("CP-1")] == [str(elsewhere), str(fresh)]
+        assert await journal.append(stop(lost)) == Receipt()  # it was late, and is kept
+        assert await journal.append(stop(lost)) == Receipt(is_repeat=True)
+
+
+async def test_r35_a_2x_start_ends_what_was_open_at_its_evse(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for entry in (event(0, "Started", transaction="t-1", evse=1), event(0, "Started", transaction="t-2", evse=2)):
+            await journal.append(entry)
+        await journal.append(event(0, "Started", transaction="t-3", evse=1))
+        await journal.append(event(1, "Updated", transaction="t-1", evse=1))
+
+        assert [each.transaction_id for each in await journal.open_of_station("CP-1")] == ["t-2", "t-3"]
 
 
 @pytest.mark.parametrize(("seconds", "is_same"), [(24 * 3600 - 2, True), (24 * 3600 + 2, False)])
@@ -238,7 +272,7 @@ async def test_facts_tokens_and_open_transactions_of_a_station_are_found(opened:
             await journal.append(StationFact(*fact))
         await journal.append(OwnStart("CP-1", "pm-00ff"))
         number = await started(journal, start("CP-1"))
-        await journal.append(event(0, "Started"))
+        await journal.append(event(0, "Started", evse=2))
         await started(journal, start("CP-2"))
 
         assert await journal.facts_of("CP-1") == {"boot": "b"}
@@ -293,11 +327,11 @@ async def test_r35_after_the_largest_31_bit_number_ids_begin_again(tmp_path: Pat
 async def test_what_was_stored_is_found_by_the_next_run(tmp_path: Path) -> None:
     async with a_journal(tmp_path) as journal:
         number = await started(journal, start())
-        await journal.append(event(0, "Started"))
+        await journal.append(event(0, "Started", evse=2))
 
     async with a_journal(tmp_path) as journal:
         assert await journal.append(start()) == Receipt(number, is_repeat=True)
-        assert await journal.append(event(0, "Started")) == Receipt(is_repeat=True)
+        assert await journal.append(event(0, "Started", evse=2)) == Receipt(is_repeat=True)
         assert await journal.open_transactions() == {"CP-1": 2}
 
 
@@ -605,7 +639,7 @@ async def test_r36_nothing_that_was_receipted_is_lost_or_doubled_by_a_kill(tmp_p
     assert len(set(events)) == len(events)
 
 
-async def test_a_report_keeps_the_newest_oldest_first_over_any_number_of_pages(
+async def test_reports_keep_the_newest_oldest_first_over_any_number_of_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointsman_agent.journal.sqlite.PAGE", 3)
@@ -613,6 +647,7 @@ async def test_a_report_keeps_the_newest_oldest_first_over_any_number_of_pages(
     async with open_journal(tmp_path / "j.sqlite3", lambda: rfc3339(clock.now())) as journal:
         for number in range(20):
             await journal.append(start(f"CP-{number:02}"))
+            await journal.append(SecurityEvent(f"CP-{number:02}", "x", "", ""))
             clock.advance(minutes=number % 2)  # two share each time of receipt
         names = [f"CP-{number:02}" for number in range(20)]
 
@@ -620,6 +655,13 @@ async def test_a_report_keeps_the_newest_oldest_first_over_any_number_of_pages(
         assert [each.station for each in await journal.transactions_since("", 7)] == names[-7:]
         later = await journal.transactions_since("2026-11-22T12:05:00Z")
         assert [each.station for each in later] == names[10:]
+        assert [each.station for _, each in await journal.security_events_since("")] == names
+        assert [each.station for _, each in await journal.security_events_since("", 7)] == names[-7:]
+        log = await journal.security_events_since("2026-11-22T12:05:00Z")
+        assert [(at, each.station) for at, each in log[:2]] == [
+            ("2026-11-22T12:05:00Z", "CP-10"),
+            ("2026-11-22T12:05:00Z", "CP-11"),
+        ]
 
 
 async def test_what_a_station_sends_is_stored_between_the_pages_of_a_report(

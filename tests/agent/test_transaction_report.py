@@ -1,8 +1,10 @@
 """Transactions as the interface and the table show them, whatever stations take the time to be."""
 
 import pytest
-from pointsman_agent.entries import TransactionRecord
+from pointsman_agent.entries import SecurityEvent, TransactionRecord
 from pointsman_agent.inforce import Holder
+from pointsman_agent.lookingin import SecurityLog
+from pointsman_agent.redaction import Redactor
 from pointsman_agent.remotecontrol import TransactionReport, transaction_row
 from pointsman_agent.transactiontables import transactions_text
 
@@ -41,6 +43,18 @@ async def test_a_report_of_too_many_keeps_the_newest_and_says_so(count: int, is_
 
     assert [row["started"] for row in rows] == [f"2026-11-22T12:00:0{n}+00:00" for n in range(count - 3, count)]
     assert said is is_cut
+
+
+async def test_a_security_log_of_too_many_keeps_the_newest_and_says_so() -> None:
+    events = [(RECEIVED, SecurityEvent(f"CP-{number}", "x", "", "")) for number in range(4)]
+
+    async def read(moment: str, at_most: int) -> list[tuple[str, SecurityEvent]]:
+        return events[-at_most:]
+
+    rows, is_cut = await SecurityLog(read, Redactor(b"key"), most=3).rows(None)
+
+    assert [row["station"] for row in rows] == ["CP-1", "CP-2", "CP-3"]
+    assert is_cut
 
 
 def test_the_table_shows_the_offset_of_times_where_it_changes() -> None:

@@ -96,6 +96,7 @@ class _Transaction:
         self.badge = badge
         self.started = started
         self.is_open = True
+        self.is_superseded = False
 
     def as_open(self) -> OpenTransaction:
         """Return what is asked of an open transaction."""
@@ -196,6 +197,7 @@ class MemoryJournal:
         self._transactions[key] = fresh = _Transaction(key, start.station, key, badge, start.timestamp)
         fresh.connector, fresh.meter_start = start.connector, start.meter_start
         self._starts[same] = (self._last_id, self._clock.now())
+        self._supersede(fresh)
         return Receipt(self._last_id, charges_at=self._older_with_badge(badge, key))
 
     def _older_with_badge(self, badge: str, key: str) -> tuple[str, ...]:
@@ -207,9 +209,15 @@ class MemoryJournal:
         transaction = self._transactions.get(str(stop.transaction_id))
         if transaction is None or transaction.station != stop.station:
             return Receipt()
-        is_repeat = not transaction.is_open
-        transaction.is_open = False
+        is_repeat = not transaction.is_open and not transaction.is_superseded
+        transaction.is_open = transaction.is_superseded = False
         return Receipt(is_repeat=is_repeat)
+
+    def _supersede(self, fresh: _Transaction) -> None:
+        for each in self._transactions.values():
+            is_there = (each.station, each.connector) == (fresh.station, fresh.connector)
+            if is_there and each is not fresh and each.is_open and (each.connector or 0) > 0:
+                each.is_open, each.is_superseded = False, True
 
     def _event(self, event: TransactionEvent) -> Receipt:
         if not event.transaction_id:
@@ -224,6 +232,8 @@ class MemoryJournal:
         transaction = self._transactions.setdefault(key, fresh)
         transaction.badge = transaction.badge or badge
         transaction.connector = transaction.connector or event.connector
+        if event.kind == "Started":
+            self._supersede(transaction)
         if event.kind == "Ended":
             transaction.is_open = False
         return Receipt(charges_at=self._older_with_badge(badge, key) if badge else ())

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pointsman_agent.cli.options import admin_url_option, json_option, state_option
-from pointsman_agent.cli.outcome import asking_agent, show
+from pointsman_agent.cli.outcome import asking_agent, show, warn_of_cut
 from pointsman_agent.cli.since import moment, since_option
 
 
@@ -41,11 +41,12 @@ def tail(station: str | None, state: Path, url: str | None, as_json: bool) -> No
 @json_option
 def security_events(since: str | None, state: Path, url: str | None, as_json: bool) -> None:
     """List the security log: events that stations reported, refused passwords."""
-    from pointsman_agent.client import find_access, get_security_events
+    from pointsman_agent.client import find_access, get_report
     from pointsman_agent.messagetables import security_events_text
 
     with asking_agent():
-        rows = get_security_events(find_access(state, url), moment(since))
+        rows, is_cut = get_report(find_access(state, url), "security-events", moment(since))
+    warn_of_cut(rows, is_cut=is_cut)
     show(rows, as_json, lambda: security_events_text(rows, colour=sys.stdout.isatty()))
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -17,6 +17,13 @@ EXIT_FAILED: Final = 6
 def show(found: object, as_json: bool, table: Callable[[], str]) -> None:
     """Print an object of the API, or its table."""
     click.echo(json.dumps(found, indent=2) if as_json else table(), nl=as_json)
+
+
+def warn_of_cut(rows: list[dict[str, Any]], *, is_cut: bool) -> None:
+    """Say on standard error that a report is not all that was asked for."""
+    if is_cut:
+        words = f"only the newest {len(rows)} are shown, older ones are left out; --since asks for fewer"
+        click.echo(f"pointsman-agent: {words}", err=True)
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pointsman_agent.cli.options import admin_url_option, state_option
-from pointsman_agent.cli.outcome import asking_agent
+from pointsman_agent.cli.outcome import asking_agent, warn_of_cut
 from pointsman_agent.cli.since import moment, since_option
 
 
@@ -24,14 +24,12 @@ def transactions(since: str | None, as_json: bool, as_csv: bool, state: Path, ur
     """List the transactions of local groups, oldest first."""
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
-    from pointsman_agent.client import find_access, get_transactions
+    from pointsman_agent.client import find_access, get_report
     from pointsman_agent.transactiontables import transactions_csv, transactions_text
 
     with asking_agent():
-        rows, is_cut = get_transactions(find_access(state, url), moment(since))
-    if is_cut:
-        words = f"only the newest {len(rows)} are shown, older ones are left out; --since asks for fewer"
-        click.echo(f"pointsman-agent: {words}", err=True)
+        rows, is_cut = get_report(find_access(state, url), "transactions", moment(since))
+    warn_of_cut(rows, is_cut=is_cut)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     elif as_csv:

@@ -16,6 +16,7 @@ _LAST_READING: Final = (
     " WHERE energy_wh IS NOT NULL ORDER BY id DESC LIMIT 1)"
 )
 LATEST: Final = ("\U0010ffff", "", "")  # a place in time after all that is received
+LAST_NUMBER: Final = 2**63 - 1
 Place = tuple[str, str, str]
 """Where a transaction stands in a report: received, station, transaction id."""
 
@@ -58,14 +59,17 @@ def transactions_before(
     return [TransactionRecord(*row) for row in database.execute(_RECORD, (moment, *before, at_most))]
 
 
-def security_events_since(database: sqlite3.Connection, moment: str) -> list[tuple[str, SecurityEvent]]:
-    """Return the security log from `moment` on with the time of receipt, oldest first."""
+def security_events_before(
+    database: sqlite3.Connection, before: int, moment: str, at_most: int
+) -> list[tuple[int, str, SecurityEvent]]:
+    """Return the security log from `moment` on, as far as it stands before the number `before`, newest first: each
+    event with its number and its time of receipt."""
     sql = (
-        "SELECT received, station, kind, detail, timestamp, text FROM security_events WHERE received >= ?"
-        " ORDER BY id LIMIT ?"
+        "SELECT id, received, station, kind, detail, timestamp, text FROM security_events"
+        " WHERE received >= ? AND id < ? ORDER BY id DESC LIMIT ?"
     )
-    rows = database.execute(sql, (moment, MOST_IN_A_REPORT))
-    return [(received, SecurityEvent(*fields)) for received, *fields in rows]
+    rows = database.execute(sql, (moment, before, at_most))
+    return [(number, received, SecurityEvent(*fields)) for number, received, *fields in rows]
 
 
 def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:

@@ -37,6 +37,8 @@ CHECKPOINT_PAGES: Final = 16_000
 PAGE: Final = 2_000  # rows of a report; some 20 ms of the writer's time
 
 Result = TypeVar("Result")
+Row = TypeVar("Row")
+Place = TypeVar("Place")
 Fact = tuple[str, str]
 """A station, and the name under which something is remembered of it."""
 Now = Callable[[], str]
@@ -94,21 +96,30 @@ class SqliteJournal:
 
         Read in pages, each a job of its own, so that what stations send is stored in between.
         """
-        found: list[TransactionRecord] = []
-        place = reading.LATEST
+        read = partial(reading.transactions_before, moment=moment)
+        return await self._paged(read, reading.LATEST, _place_of, at_most)
+
+    async def security_events_since(
+        self, moment: str, at_most: int = reading.MOST_IN_A_REPORT
+    ) -> list[tuple[str, SecurityEvent]]:
+        """Return the security log from `moment` on, each event with its time of receipt; as `transactions_since`."""
+        read = partial(reading.security_events_before, moment=moment)
+        found = await self._paged(read, reading.LAST_NUMBER, lambda row: row[0], at_most)
+        return [(received, event) for _, received, event in found]
+
+    async def _paged(
+        self, read: Callable[..., list[Row]], place: Place, place_of: Callable[[Row], Place], at_most: int
+    ) -> list[Row]:
+        """What `read` finds before one place after the other, newest first, turned round."""
+        found: list[Row] = []
         while len(found) < at_most:
             size = min(PAGE, at_most - len(found))
-            read = partial(reading.transactions_before, before=place, moment=moment, at_most=size)
-            page = await self._run(read)
+            page = await self._run(partial(read, before=place, at_most=size))
             found += page
             if len(page) < size:
                 break
-            place = (page[-1].received, page[-1].station, page[-1].transaction_id)
+            place = place_of(page[-1])
         return found[::-1]
-
-    async def security_events_since(self, moment: str) -> list[tuple[str, SecurityEvent]]:
-        """Return the security log from `moment` on, each with its time of receipt; raises JournalFault."""
-        return await self._run(lambda database: reading.security_events_since(database, moment))
 
     def has_fact(self, station: str, name: str) -> bool:
         """Whether something is remembered of a station under `name`; each handshake asks, so it is kept at hand."""
@@ -138,6 +149,10 @@ class SqliteJournal:
             raise JournalFault(self.fault) from job.result.error
         result: Result = job.result.unwrap()  # type: ignore[assignment]  # what `work` returned, through the queue
         return result
+
+
+def _place_of(record: TransactionRecord) -> reading.Place:
+    return record.received, record.station, record.transaction_id
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """An entry → rows, within the commit that its writer opened. Every statement of the journal that writes is here."""
 
 import sqlite3
+from typing import Final
 
 from pointsman_schema.badgelist import fold_badge
 
@@ -15,6 +16,9 @@ from pointsman_agent.entries import (
     TransactionStart,
     TransactionStop,
 )
+
+SUPERSEDED: Final = "Superseded"
+"""The reason of a transaction whose end never came, from when the next one began at its connector."""
 
 
 def store(database: sqlite3.Connection, entry: Entry, received: str) -> Receipt:
@@ -81,7 +85,23 @@ def _start(database: sqlite3.Connection, start: TransactionStart, received: str)
         (str(number), start.station, badge, start.connector, start.meter_start, start.timestamp, received),
     )
     _event(database, received, start.station, str(number), "StartTransaction", start.text, start.meter_start)
+    _supersede(database, start.station, start.connector, str(number), start.timestamp, received)
     return Receipt(number, charges_at=_older_with_badge(database, badge, str(number)))
+
+
+def _supersede(
+    database: sqlite3.Connection, station: str, connector: int | None, key: str, timestamp: str, received: str
+) -> None:
+    """End what was still open at the connector where `key` has begun: it holds one transaction at a time, and a queued
+    end comes before a new start (OCPP 1.6 section 3.7.1). One that a station lost would keep its badge busy for ever.
+    """
+    if connector is None or connector < 1:
+        return
+    database.execute(
+        "UPDATE transactions SET stopped = ?, ended = ?, reason = ? WHERE station = ? AND connector = ? AND key <> ?"
+        " AND stopped IS NULL",
+        (timestamp, received, SUPERSEDED, station, connector, key),
+    )
 
 
 def _older_with_badge(database: sqlite3.Connection, badge: str, key: str) -> tuple[str, ...]:
@@ -95,9 +115,9 @@ def _older_with_badge(database: sqlite3.Connection, badge: str, key: str) -> tup
 def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) -> Receipt:
     """Rule 35: deduplicated by its transaction id; a stop of an unknown id is kept as an event."""
     key = str(stop.transaction_id)
-    row = database.execute("SELECT stopped, station FROM transactions WHERE key = ?", (key,)).fetchone()
+    row = database.execute("SELECT stopped, station, reason FROM transactions WHERE key = ?", (key,)).fetchone()
     is_ours = row is not None and row[1] == stop.station
-    if is_ours and row[0] is not None:
+    if is_ours and row[0] is not None and row[2] != SUPERSEDED:
         return Receipt(is_repeat=True)
     if is_ours:
         database.execute(
@@ -132,6 +152,8 @@ def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: s
         " WHERE badge = '' AND excluded.badge <> '' OR meter_start IS NULL AND excluded.meter_start IS NOT NULL",
         (*fields, event.timestamp, received, event.energy_wh),
     )
+    if event.kind == "Started":
+        _supersede(database, event.station, event.connector, key, event.timestamp, received)
     if event.kind == "Ended":
         database.execute(
             "UPDATE transactions SET stopped = ?, ended = ?, reason = ?, meter_stop = ? WHERE key = ?",

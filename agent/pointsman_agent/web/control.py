@@ -1,6 +1,5 @@
 """Routes of the admin interface that ask something of stations, and the report of their transactions."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -13,7 +12,6 @@ from pointsman_agent.web.errors import AdminError
 Row = dict[str, object]
 Body = TypeVar("Body")
 
-CUT_HEADER: Final = "Pointsman-Cut"
 """On a report that lacks the oldest of what was asked for."""
 
 _MOST_CONNECTORS: Final = 10_000
@@ -78,16 +76,6 @@ def control_routes(control: Control) -> list[Route]:
         Route(f"/api/{answer.__name__}/{{station}}", answer, methods=["POST"])
         for answer in (call, start, stop, reset, unlock)
     ]
-
-
-def transactions_route(rows: Callable[[str | None], Awaitable[tuple[list[Row], bool]]]) -> Route:
-    """Return `GET /api/transactions[?since=TIME]`; a header says where older ones were left out."""
-
-    async def transactions(request: Request) -> Response:
-        found, is_cut = await rows(request.query_params.get("since"))
-        return JSONResponse(found, headers={CUT_HEADER: "true"} if is_cut else None)
-
-    return Route("/api/transactions", transactions)
 
 
 def _station(request: Request) -> str:

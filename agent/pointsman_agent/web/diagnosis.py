@@ -41,15 +41,6 @@ def tail_route(watch: Watch) -> Route:
     return Route("/api/tail", tail)
 
 
-def security_events_route(rows: Callable[[str | None], Awaitable[list[Row]]]) -> Route:
-    """Return `GET /api/security-events[?since=TIME]`."""
-
-    async def security_events(request: Request) -> Response:
-        return JSONResponse(await rows(request.query_params.get("since")))
-
-    return Route("/api/security-events", security_events)
-
-
 class _Lines(Response):
     """An answer that goes on until the client leaves."""
 
