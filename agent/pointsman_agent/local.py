@@ -17,6 +17,7 @@ from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, Receipt, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
 from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import (
     BOOT_AGAIN_S,
     Asked,
@@ -38,6 +39,7 @@ from pointsman_agent.ocpp.frame import (
     parse,
     payload_of,
 )
+from pointsman_agent.ocpp.notices import interest_in
 from pointsman_agent.ocpp.owncall import OwnAnswer
 from pointsman_agent.owncalls import OwnCalls
 from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireClosed, WireLost
@@ -96,6 +98,7 @@ class LocalOperator:
         journal: Journal,
         status: Status,
         clock: Clock,
+        observer: Observer,
         is_leaving: bool = False,
     ) -> None:
         assert holder.current is not None
@@ -110,6 +113,7 @@ class LocalOperator:
         self._journal = journal
         self._status = status
         self._clock = clock
+        self._observer = observer
         self._record = status.station(route.identity)
         self._is_leaving = is_leaving
         self._is_closing = False
@@ -207,6 +211,8 @@ class LocalOperator:
         except WireLost:
             return True  # how the connection ended comes with the next receive
         self._record.last_sent = self._status.stamp()
+        if interest_in(call.action).learns:
+            self._observer.hear_answer(self.identity, call, reply)
         if call.action == "BootNotification":
             await self._booted(call)
         return True
@@ -219,6 +225,8 @@ class LocalOperator:
             self._drop("envelope")
             return None
         if frame.kind == MessageType.CALL:
+            if interest_in(frame.action).overhears:
+                self._observer.hear(self.identity, self.protocol, frame)
             return frame
         if frame.kind not in _RESULTS or not self._calls.hear(frame):
             self._drop("send" if frame.kind == MessageType.SEND else "unexpected-result")

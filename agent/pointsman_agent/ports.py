@@ -90,6 +90,9 @@ class Journal(Protocol):
     def has_fact(self, station: str, name: str) -> bool:
         """Whether something is remembered of a station under `name`; known at once."""
 
+    async def facts_named(self, name: str) -> dict[str, str]:
+        """Return what is remembered under `name`, by station; raises JournalFault."""
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station, by name (see StationFact); raises JournalFault."""
 

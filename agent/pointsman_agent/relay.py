@@ -16,6 +16,7 @@ import trio
 from pointsman_agent import liveness
 from pointsman_agent.inforce import InForce
 from pointsman_agent.liveness import Liveness
+from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import security_event_of
 from pointsman_agent.ocpp.events import (
     Answered,
@@ -29,6 +30,7 @@ from pointsman_agent.ocpp.events import (
     KeepKey,
     Lost,
     Notice,
+    Overheard,
     OwnCallEnded,
     Received,
     Send,
@@ -38,6 +40,7 @@ from pointsman_agent.ocpp.events import (
 from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link
+from pointsman_agent.ocpp.notices import interest_in
 from pointsman_agent.outbox import Outbox, OutputBudget
 from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
@@ -65,6 +68,7 @@ class RelayCase:
     in_force: InForce
     budget: OutputBudget
     tail: Tail
+    observer: Observer
 
 
 class Chores(ABC):
@@ -90,8 +94,10 @@ class Chores(ABC):
                 self._start(self._keep, call)
             case KeepKey(call_id, key):
                 self._start(self._keep_key, call_id, key)
-            case Answered(action, round_trip_s, text):
-                self._case.uplinks.answered(self._case.route, action, round_trip_s, text)
+            case Overheard(call):
+                self._case.observer.hear(self._identity, self._case.settings.protocol, call)
+            case Answered(call, round_trip_s, text):
+                self._answered(call, round_trip_s, text)
             case OwnCallEnded(call_id, _):
                 # Nobody asks a relayed station anything yet; the link is ready for who will.
                 log.debug("own call ended", station=self._identity, call=call_id)
@@ -116,6 +122,13 @@ class Chores(ABC):
     def _supervision_name(self) -> str:
         assert self._case.route.supervision_name is not None
         return self._case.route.supervision_name
+
+    def _answered(self, call: Frame, round_trip_s: float, text: str) -> None:
+        interest = interest_in(call.action)
+        if interest.times:
+            self._case.uplinks.answered(self._case.route, call.action, round_trip_s, text)
+        if interest.learns:
+            self._case.observer.hear_answer(self._identity, call, text)
 
     def _note_loss(self, lost: Lost) -> None:
         last = note_end(self._case.status, self._case.route, lost.error, lost.detail)

@@ -35,6 +35,7 @@ from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
 from pointsman_agent.lookingin import SecurityLog, Watching
 from pointsman_agent.names import CachedNames
+from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
@@ -140,6 +141,8 @@ class _Agent:
         await trio.to_thread.run_sync(keys.load)
         uplinks = Uplinks(status, keys, names)
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
+        observer = Observer(self.journal)
+        await observer.load()
         source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         routes = [
@@ -154,17 +157,21 @@ class _Agent:
             self.signals.on_hangup = source.reload
             root.start_soon(reactor.run)
             plane = Plane(reactor, root, sessions)
-            house = House(holder, self.journal, status, sessions, uplinks, self.clock, tail, plane=plane, local=local)
+            house = House(
+                holder, self.journal, status, sessions, uplinks, self.clock, tail, observer, plane=plane, local=local
+            )
             listeners = Listeners(house, root)
             activation = self._activation(house, listeners, root)
             await activation.resume()
             root.start_soon(source.follow, activation.offer, activation.fail)
+            root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
             await self._start_admin(root, house, source, stop, routes)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             await stop.wait()
             await _say_farewell(listeners, sessions)
+            await observer.flush()
             root.cancel_scope.cancel()
         log.info("agent ended", site=self.site)
 

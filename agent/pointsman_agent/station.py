@@ -15,6 +15,7 @@ from pointsman_agent.handshake import Admitted, Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
+from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.driver import Plane
@@ -56,6 +57,7 @@ class House:
     uplinks: Uplinks
     clock: Clock
     tail: Tail
+    observer: Observer
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
     plane: Plane | None = None
@@ -208,6 +210,7 @@ class _Connection:
             journal=house.journal,
             status=house.status,
             clock=house.clock,
+            observer=house.observer,
             is_leaving=admitted.route.supervision is not None,
         )
         _log_connected(admitted.route, protocol)
@@ -244,6 +247,7 @@ class _Connection:
                 in_force=in_force,
                 budget=house.budget,
                 tail=house.tail,
+                observer=house.observer,
             )
             if house.plane is not None:
                 house.plane.take(case, station, uplink)

@@ -105,17 +105,26 @@ def _uplink(supervision: Supervision) -> Uplink:
 def _station_changes(before: Config, after: Config, changed_secrets: Collection[str]) -> dict[str, StationChange]:
     found: dict[str, StationChange] = {}
     for identity, old, new in _beside(station_links(before), station_links(after)):
-        why = tuple(_reasons(identity, old, new, changed_secrets))
-        if why:
-            found[identity] = StationChange(old, new, why)
+        change = link_change(identity, old, new, changed_secrets)
+        if change is not None:
+            found[identity] = change
     return found
+
+
+def link_change(
+    identity: str, old: StationLink | None, new: StationLink | None, changed_secrets: Collection[str] = ()
+) -> StationChange | None:
+    """Return what becomes of one station whose connection was made from `old`; None where it stays."""
+    why = tuple(_reasons(identity, old, new, changed_secrets))
+    return StationChange(old, new, why) if why else None
 
 
 def _reasons(
     identity: str, old: StationLink | None, new: StationLink | None, changed_secrets: Collection[str]
 ) -> Iterator[Path]:
     if old is None or new is None:
-        yield ("stations", identity)
+        if old is not new:
+            yield ("stations", identity)
         return
     if old.operator != new.operator:
         yield ("stations", identity, "operator")

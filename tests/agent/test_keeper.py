@@ -13,6 +13,7 @@ from pointsman_agent.entries import SecurityEvent, StationFact
 from pointsman_agent.inforce import Holder, InForce
 from pointsman_agent.keeper import AGAIN_AFTER_S, LOOK_EVERY_S, MOST_ATTEMPTS, REPORT_WITHIN_S, has_traces
 from pointsman_agent.local import LEAVE_SETTLE_S, SETTLE_S, LocalOperator, LocalStations
+from pointsman_agent.observer import Observer
 from pointsman_agent.owncalls import ANSWER_WITHIN_S, CallFailed
 from pointsman_agent.ports import WireClosed
 from pointsman_agent.preparation import prepare
@@ -68,6 +69,7 @@ class Site:
             journal=self.journal,
             status=self.status,
             clock=self.clock,
+            observer=Observer(self.journal),
             is_leaving=is_leaving,
         )
         async with trio.open_nursery() as nursery:

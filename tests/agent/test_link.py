@@ -41,7 +41,7 @@ def a_link(settings: LinkSettings = SETTINGS) -> Link:
     return Link(settings)
 
 
-def call(call_id: str = "1", action: str = "StatusNotification", payload: str = "{}") -> str:
+def call(call_id: str = "1", action: str = "DataTransfer", payload: str = "{}") -> str:
     return f'[2,"{call_id}","{action}",{payload}]'
 
 

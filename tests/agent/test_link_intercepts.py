@@ -13,6 +13,7 @@ from pointsman_agent.ocpp.events import (
     KeepKey,
     Lost,
     Notice,
+    Overheard,
     OwnCallAsked,
     OwnCallEnded,
     Received,
@@ -247,7 +248,35 @@ def test_r41_the_round_trip_of_a_timed_answer_is_told_from_its_last_byte() -> No
     hear(link, STATION, '[2,"1","Heartbeat",{}]', 0.0)
     link.handle(Flushed(SUPERVISION), 1.0)
 
-    assert hear(link, SUPERVISION, text, 1.25) == [Answered("Heartbeat", 0.25, text), Send(STATION, text)]
+    answered, sent = hear(link, SUPERVISION, text, 1.25)
+    assert isinstance(answered, Answered)
+    assert (answered.call.action, answered.round_trip_s, answered.text) == ("Heartbeat", 0.25, text)
+    assert sent == Send(STATION, text)
+
+
+@pytest.mark.parametrize("action", ["BootNotification", "StatusNotification", "StopTransaction", "TransactionEvent"])
+def test_r44_what_a_station_tells_of_itself_is_overheard_and_goes_on(action: str) -> None:
+    link, text = a_link(), f'[2,"1","{action}",{{}}]'
+
+    overheard, sent = hear(link, STATION, text)
+
+    assert isinstance(overheard, Overheard)
+    assert (overheard.call.text, sent) == (text, Send(SUPERVISION, text))
+    assert hear(link, SUPERVISION, f'[2,"2","{action}",{{}}]') == [Send(STATION, f'[2,"2","{action}",{{}}]')]
+
+
+@pytest.mark.parametrize("text", ['[2,"2","StartTransaction",{}]', '[2, "2", "StartTransaction", {}]'])
+def test_r44_a_call_that_waits_is_overheard_once_and_its_answer_too(text: str) -> None:
+    link = a_link()
+    hear(link, STATION, '[2,"1","Authorize",{}]')
+    (overheard,) = hear(link, STATION, text)
+    assert isinstance(overheard, Overheard)
+    hear(link, SUPERVISION, '[3,"1",{}]')
+
+    answered, _ = hear(link, SUPERVISION, '[3,"2",{"transactionId":7}]')
+
+    assert isinstance(answered, Answered)
+    assert (answered.call, answered.text) == (overheard.call, '[3,"2",{"transactionId":7}]')
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import trio.testing
 from pointsman_agent.entries import SecurityEvent, TransactionEvent, TransactionStart, TransactionStop
 from pointsman_agent.inforce import Holder
 from pointsman_agent.local import LocalOperator, LocalStations
+from pointsman_agent.observer import Observer
 from pointsman_agent.ports import WireClosed
 from pointsman_agent.preparation import prepare
 from pointsman_agent.session import Session
@@ -52,6 +53,7 @@ class Site:
             journal=self.journal,
             status=self.status,
             clock=self.clock,
+            observer=Observer(self.journal),
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(operator.run)

@@ -163,6 +163,11 @@ class MemoryJournal:
         """Whether something is remembered of a station under `name`."""
         return name in self._facts.get(station, {})
 
+    async def facts_named(self, name: str) -> dict[str, str]:
+        """Return what is remembered under `name`, by station; raises JournalFault."""
+        await self._checkpoint()
+        return {station: facts[name] for station, facts in sorted(self._facts.items()) if name in facts}
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station; raises JournalFault."""
         await self._checkpoint()

@@ -78,6 +78,11 @@ def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:
     return dict(database.execute(sql, (station,)).fetchall())
 
 
+def facts_named(database: sqlite3.Connection, name: str) -> dict[str, str]:
+    """Return what is remembered under `name`, by station."""
+    return dict(database.execute("SELECT station, value FROM station_facts WHERE name = ? ORDER BY station", (name,)))
+
+
 def fact_names(database: sqlite3.Connection) -> set[tuple[str, str]]:
     """Return of which stations something is remembered, and under which names."""
     return set(database.execute("SELECT station, name FROM station_facts"))

@@ -125,6 +125,10 @@ class SqliteJournal:
         """Whether something is remembered of a station under `name`; each handshake asks, so it is kept at hand."""
         return (station, name) in self._facts
 
+    async def facts_named(self, name: str) -> dict[str, str]:
+        """Return what is remembered under `name`, by station; raises JournalFault."""
+        return await self._run(lambda database: reading.facts_named(database, name))
+
     async def facts_of(self, station: str) -> dict[str, str]:
         """Return what is remembered of a station, by name; raises JournalFault."""
         return await self._run(lambda database: reading.facts_of(database, station))

@@ -96,10 +96,16 @@ class OwnCallEnded(msgspec.Struct, frozen=True):
     text: str | None
 
 
-class Answered(msgspec.Struct, frozen=True):
-    """A supervision answered a station's CALL `round_trip_s` seconds after it was written."""
+class Overheard(msgspec.Struct, frozen=True):
+    """A CALL of the station that tells something of it; it goes on as well."""
 
-    action: str
+    call: Frame
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """A supervision answered a station's `call` `round_trip_s` seconds after it was written."""
+
+    call: Frame
     round_trip_s: float
     text: str
 
@@ -130,4 +136,4 @@ class Lost(msgspec.Struct, frozen=True):
     action: str | None = None
 
 
-Command = Send | Close | Keep | KeepKey | OwnCallEnded | Answered | Notice | Drop | Lost
+Command = Send | Close | Keep | KeepKey | OwnCallEnded | Overheard | Answered | Notice | Drop | Lost

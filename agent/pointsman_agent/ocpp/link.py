@@ -28,6 +28,7 @@ After `Close` commands were given the link is over: every later event yields not
 
 import json
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Final
 
 from pointsman_agent.ocpp.events import (
@@ -43,6 +44,7 @@ from pointsman_agent.ocpp.events import (
     KeepKey,
     Lost,
     Notice,
+    Overheard,
     OwnCallAsked,
     OwnCallEnded,
     Received,
@@ -74,7 +76,7 @@ from pointsman_agent.ocpp.intercepts import (
     merged_results,
 )
 from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
-from pointsman_agent.ocpp.notices import TIMED_ACTIONS, Interest, interest_in, notice_of
+from pointsman_agent.ocpp.notices import interest_in, notice_of
 from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
@@ -83,10 +85,21 @@ TIMED_EVERY_S: Final = 10.0  # a supervision's clock is read no more often: hear
 OWN_CALL_WITHIN_S: Final = 5.0  # of the station's slot towards a remote operator (rule 15)
 _CALL: Final = int(MessageType.CALL)
 _STATION: Final = Side.STATION
-_TABLES: Final = Interest.TABLES
-_TIMED: Final = Interest.TIMED
 _RESULTS: Final = (int(MessageType.CALLRESULT), int(MessageType.CALLERROR))
 KEY_CHANGED: Final = "the uplink's key changed"
+
+
+class Passing(IntEnum):
+    """What the short way of a message says: NO (false) for all that takes the long one."""
+
+    NO = 0
+    ON = 1
+    OVERHEARD = 2
+    """It goes on, and tells something of its station."""
+
+
+_NO: Final = Passing.NO
+_ON: Final = Passing.ON
 
 
 class Link:
@@ -140,14 +153,14 @@ class Link:
             case EndRequested(code, reason, error):
                 return self._end(code, reason, Lost(None, error, reason))
 
-    def passes(self, side: Side, text: str, now: float) -> bool:
+    def passes(self, side: Side, text: str, now: float) -> Passing:
         """Whether all that is to be done about `text` of `side` is to send it on: the usual case, decided at once.
 
-        The link has taken note of it then, and that it has left; if it has not, say so by `delayed`. Where False, ask
-        `received`.
+        The link has taken note of it then, and that it has left; if it has not, say so by `delayed`. Where NO, ask
+        `received`; OVERHEARD asks for what the command `Overheard` asks for.
         """
         if self.is_over:
-            return False
+            return _NO
         is_from_station = side is _STATION
         if not is_from_station:
             self._heard_supervision = now
@@ -156,23 +169,34 @@ class Link:
             lane = self._supervision_asks if is_from_station else self._station_asks
             call = lane.open
             if call is None or not call.answer_head or not text.startswith(call.answer_head) or lane.waiting:
-                return False
+                return _NO
             lane.open = None
             if lane.keeps_answered or lane.freed:
                 lane.remember(call.frame.id, answered=True)
-            return True
+            return _ON
         lane = self._station_asks if is_from_station else self._supervision_asks
         if kind != CALL_HEAD or lane.open is not None or lane.waiting or lane.held:
-            return False
+            return _NO
         frame = plain_call(text)
-        if frame is None or (interest := interest_in(frame.action)) is _TABLES:
-            return False
-        if interest is _TIMED and now >= self._timed_again:
-            self._timed_again = now + TIMED_EVERY_S
-            lane.open = PendingCall(frame, now, text, "", now)
-        else:
-            lane.open = PendingCall(frame, now, text, f'{RESULT_HEAD}"{frame.id}",', now)
-        return True
+        if frame is None or (interest := interest_in(frame.action)).tables:
+            return _NO
+        answer_head = f'{RESULT_HEAD}"{frame.id}",'
+        if is_from_station and interest.is_any:
+            if interest.learns:
+                answer_head = ""
+            elif interest.times and now >= self._timed_again:
+                self._timed_again = now + TIMED_EVERY_S
+                answer_head = ""
+            lane.open = PendingCall(frame, now, text, answer_head, now)
+            return Passing.OVERHEARD if interest.overhears else _ON
+        lane.open = PendingCall(frame, now, text, answer_head, now)
+        return _ON
+
+    @property
+    def overheard(self) -> Overheard:
+        """What `passes` has just called overheard."""
+        assert self._station_asks.open is not None
+        return Overheard(self._station_asks.open.frame)
 
     def delayed(self, side: Side, now: float) -> None:
         """What passed to `side` at `now` has not left yet; `Flushed` will tell."""
@@ -182,10 +206,12 @@ class Link:
 
     def received(self, side: Side, text: str, now: float) -> list[Command]:
         """As the event `Received`: for a driver to whom a call is cheaper."""
-        if self.passes(side, text, now):
+        if passing := self.passes(side, text, now):
             call = self._lane_of(side).open
             if call is not None and call.text is text:
                 call.asked = None  # `Flushed` will tell
+                if passing is Passing.OVERHEARD:
+                    return [Overheard(call.frame), Send(side.other, text)]
             return [Send(side.other, text)]
         if self.is_over:
             return []
@@ -212,9 +238,11 @@ class Link:
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
         call = PendingCall(frame, now, frame.text)
-        if interest_in(frame.action) is Interest.TABLES:
+        interest = interest_in(frame.action)
+        if interest.tables:
             return list(self._special_call(lane, call, now))
-        return list(self._forward(lane, call, now))
+        forwarded = list(self._forward(lane, call, now))
+        return [Overheard(frame), *forwarded] if interest.overhears and lane.asker is Side.STATION else forwarded
 
     def _special_call(self, lane: Lane, call: PendingCall, now: float) -> Iterator[Command]:
         """A CALL whose action the tables know."""
@@ -308,8 +336,10 @@ class Link:
         if call.is_own:
             yield OwnCallEnded(call.frame.id, frame.text)
             return
-        if lane.asker is Side.STATION and call.asked is not None and call.frame.action in TIMED_ACTIONS:
-            yield Answered(call.frame.action, now - call.asked, frame.text)
+        if lane.asker is Side.STATION:
+            interest = interest_in(call.frame.action)
+            if interest.learns or (interest.times and call.asked is not None):
+                yield Answered(call.frame, now - (call.asked or now), frame.text)
         yield Send(lane.asker, frame.text if call.split is None else _merged(call.split, frame))
         if call.ends_link:
             yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))

@@ -1,15 +1,21 @@
 """What of relayed traffic is worth a line in the log and a counter, though it passes unchanged (rules 23 and 57)."""
 
 import re
-from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import INTERCEPTED_ACTIONS, Side, plain_action
 
 TIMED_ACTIONS: Final = frozenset({"BootNotification", "Heartbeat"})
 """Their answers say the supervision's time, and so its clock's offset (rule 41)."""
+
+OBSERVED_ACTIONS: Final = frozenset(
+    {"BootNotification", "StatusNotification", "StartTransaction", "StopTransaction", "TransactionEvent", "MeterValues"}
+)
+"""They tell of their station what matters when it moves to another operator (rules 44 and 45)."""
 
 # They act on the station's own leg, not on the supervision's.
 _LEG_LOCAL: Final = re.compile(r'"(WebSocketPingInterval|RetryBackOff\w*|OfflineThreshold)"', re.IGNORECASE)
@@ -29,22 +35,31 @@ def result_time(text: str) -> str | None:
     return None if match is None else match.group(1)
 
 
-class Interest(Enum):
-    """What the agent wants of the CALLs of an action, beside relaying them."""
+class Interest(msgspec.Struct, frozen=True):
+    """What the agent wants of the CALLs of an action, beside relaying them.
 
-    NONE = auto()
-    TIMED = auto()
-    TABLES = auto()
-    """A table knows the action: it is for them to say."""
+    `tables`: one of them knows the action, and it is for them to say. `times`: the answer says what time it is.
+    `overhears`: the CALL tells something of its station; `learns`: so does the answer. `is_any`: one of these three.
+    """
+
+    tables: bool
+    times: bool
+    overhears: bool
+    learns: bool
+    is_any: bool
 
 
 @lru_cache(maxsize=_ACTIONS_REMEMBERED)
 def interest_in(action: str) -> Interest:
     """Return what the agent wants of an action. There are few, so that the answer is nearly always remembered."""
     plain = plain_action(action)
-    if plain in INTERCEPTED_ACTIONS or plain in _TRANSFERS:
-        return Interest.TABLES
-    return Interest.TIMED if action in TIMED_ACTIONS else Interest.NONE
+    return Interest(
+        tables=plain in INTERCEPTED_ACTIONS or plain in _TRANSFERS,
+        times=action in TIMED_ACTIONS,
+        overhears=action in OBSERVED_ACTIONS,
+        learns=action == "StartTransaction",
+        is_any=action in TIMED_ACTIONS or action in OBSERVED_ACTIONS,
+    )
 
 
 def notice_of(asker: Side, call: Frame) -> str | None:

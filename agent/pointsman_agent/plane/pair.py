@@ -7,7 +7,7 @@ import structlog
 from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import Close, Closed, Command, Drop, EndRequested, Event, Send, TimePassed
 from pointsman_agent.ocpp.intercepts import Side
-from pointsman_agent.ocpp.link import Link
+from pointsman_agent.ocpp.link import Link, Passing
 from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.channel import Channel
 from pointsman_agent.plane.reactor import Reactor
@@ -100,9 +100,11 @@ class Pair:
             self.last_received = now
         if self.tap is not None:
             self.tap.received(side, text)
-        elif self.link.passes(side, text, now):
+        elif passing := self.link.passes(side, text, now):
             if is_from_station:
                 self._supervision.pass_on(text, None)  # to be masked anew
+                if passing is Passing.OVERHEARD:
+                    self._owner.carry_out(self.link.overheard)
             else:
                 self.last_sent = now
                 self._station.pass_on(text, frame)

@@ -1,0 +1,172 @@
+"""What the messages of a station tell of it, overheard: the transactions that are open, and what a new operator would
+have to be told (rules 44 and 45). Pure.
+
+Nothing is judged and nothing answered here, and what cannot be read tells nothing. An operator knows its stations'
+transactions; the agent needs them only so as not to move a station in the middle of one. It counts ids:
+
+    1.6   opened by StartTransaction (its id is in the answer), ended by StopTransaction
+    2.x   opened and ended by TransactionEvent, with the station's own id
+
+At a connector (2.x: EVSE) there is one at a time, so that a new one ends what was lost before it. A station that was
+charging when it was first overheard has an open transaction that nobody knows: as long as no connector is known to be
+free of one, it counts as open (`is_certain`).
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Final
+
+import msgspec
+
+from pointsman_agent.ocpp.frame import Frame, LocalFrameError, payload_of, result_payload
+
+TRANSACTION_ACTIONS: Final = frozenset({"StartTransaction", "StopTransaction", "TransactionEvent", "MeterValues"})
+"""Messages that a station queues while it is cut off (OCPP 1.6 section 3.7; 2.0.1 part 2, E04)."""
+
+MOST_PLACES: Final = 64  # connectors of a station whose status is kept
+MOST_OPEN: Final = 64  # transactions of a station; a sane one has one a connector
+LONGEST_KEPT: Final = 4096  # characters of a message that is kept
+
+_WITHOUT_ID: Final = "?"
+"""Begins the key of a 1.6 transaction whose start was not answered yet."""
+_CHARGING: Final = frozenset({"Charging", "SuspendedEV", "SuspendedEVSE", "Occupied"})
+"""Connector states in which a transaction may be open (OCPP 1.6 section 7.7; 2.0.1 part 2, ConnectorStatusEnumType)."""
+
+
+class News(IntEnum):
+    """How soon what was heard is to be kept."""
+
+    NONE = 0
+    SOON = 1
+    NOW = 2
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An observation as it is stored: `open` is transaction id → connector, `statuses` connector → message."""
+
+    protocol: str = ""
+    boot: str = ""
+    statuses: dict[str, str] = {}
+    open: dict[str, int] = {}
+    is_certain: bool = False
+
+
+class Observation:
+    """One station, as far as its messages have told."""
+
+    __slots__ = ("boot", "heard_transaction", "is_certain", "open", "protocol", "statuses")
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        kept = kept or Kept()
+        self.protocol = kept.protocol
+        self.boot = kept.boot
+        self.statuses = dict(kept.statuses)
+        self.open = dict(kept.open)
+        self.is_certain = kept.is_certain
+        self.heard_transaction = float("-inf")
+        """When a transaction message came last, on the driver's clock."""
+
+    @property
+    def may_be_charging(self) -> bool:
+        """Whether a transaction is open, or may be."""
+        return bool(self.open) or not self.is_certain
+
+    def kept(self) -> Kept:
+        """Return what is to be stored."""
+        return Kept(self.protocol, self.boot, dict(self.statuses), dict(self.open), self.is_certain)
+
+    def hear(self, protocol: str, call: Frame, now: float) -> News:
+        """Take note of a CALL of the station."""
+        if call.action in TRANSACTION_ACTIONS:
+            self.heard_transaction = now
+            if self._is_an_update(call):
+                return News.NONE
+        try:
+            payload = payload_of(call)
+        except LocalFrameError:
+            return News.NONE
+        self.protocol = protocol
+        match call.action:
+            case "BootNotification":
+                self.boot = call.text if len(call.text) <= LONGEST_KEPT else self.boot
+                return News.NOW
+            case "StatusNotification":
+                return self._status(call.text, payload)
+            case "StartTransaction":
+                return self._open(f"{_WITHOUT_ID}{_number(payload, 'connectorId')}", _number(payload, "connectorId"))
+            case "StopTransaction":
+                return self._stop(str(payload.get("transactionId")))
+            case "MeterValues":
+                return self._metered(payload)
+            case "TransactionEvent":
+                return self._event(payload)
+            case _:
+                return News.NONE
+
+    def hear_answer(self, call: Frame, answer: Frame) -> News:
+        """Take note of the answer to a StartTransaction: it has the id."""
+        try:
+            connector = _number(payload_of(call), "connectorId")
+            number = result_payload(answer).get("transactionId")
+        except LocalFrameError:
+            return News.NONE
+        self.open.pop(f"{_WITHOUT_ID}{connector}", None)
+        return self._open(str(number), connector) if isinstance(number, int) else News.NOW
+
+    def _is_an_update(self, call: Frame) -> bool:
+        """Whether a message is one of many in a transaction that is known: told without reading it."""
+        if call.action == "MeterValues":
+            return bool(self.open) or self.is_certain
+        return (
+            call.action == "TransactionEvent" and '"Updated"' in call.text and any(id in call.text for id in self.open)
+        )
+
+    def _open(self, key: str, connector: int) -> News:
+        self.open = {id: place for id, place in self.open.items() if place != connector or not connector}
+        if len(self.open) < MOST_OPEN:
+            self.open[key] = connector
+        return News.NOW
+
+    def _stop(self, key: str) -> News:
+        if key not in self.open:  # an id that was never given, or given unheard
+            key = next((each for each in self.open if each.startswith(_WITHOUT_ID)), key)
+        return self._ended(key)
+
+    def _ended(self, key: str) -> News:
+        was_open = self.open.pop(key, None) is not None
+        return News.NOW if was_open or self._settle() else News.NONE
+
+    def _metered(self, payload: Mapping[str, Any]) -> News:
+        number = payload.get("transactionId")
+        return self._open(str(number), _number(payload, "connectorId")) if isinstance(number, int) else News.NONE
+
+    def _event(self, payload: Mapping[str, Any]) -> News:
+        info, evse = payload.get("transactionInfo"), payload.get("evse")
+        key = info.get("transactionId") if isinstance(info, dict) else None
+        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEPT:
+            return News.NONE
+        if payload.get("eventType") == "Ended":
+            return self._ended(key)
+        if key in self.open:
+            return News.NONE
+        return self._open(key, _number(evse, "id") if isinstance(evse, dict) else 0)
+
+    def _status(self, text: str, payload: Mapping[str, Any]) -> News:
+        place = f"{_number(payload, 'evseId')}/{_number(payload, 'connectorId')}"
+        if len(text) > LONGEST_KEPT or (place not in self.statuses and len(self.statuses) >= MOST_PLACES):
+            return News.NONE
+        self.statuses[place] = text
+        return News.NOW if self._settle() else News.SOON
+
+    def _settle(self) -> bool:
+        """Become certain, where nothing speaks for a transaction any more; True where that is new."""
+        if self.is_certain or self.open or not any(not place.endswith("/0") for place in self.statuses):
+            return False
+        self.is_certain = not any(f'"{state}"' in text for text in self.statuses.values() for state in _CHARGING)
+        return self.is_certain
+
+
+def _number(payload: Mapping[str, Any], name: str) -> int:
+    """A whole number of a payload, 0 where there is none."""
+    value = payload.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
