@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from pointsman_agent.cli import main as agent
+from pointsman_agent.exposition import FAMILIES, SITE
 from pointsman_compiler.cli import main as compiler
 from pointsman_schema.schemas import schema_text
 from pointsman_simulator.cli import main as simulator
@@ -172,11 +173,20 @@ def _overlay() -> str:
     return f"```json\n{overlay.read_text(encoding='utf-8').strip()}\n```"
 
 
+def _metrics() -> str:
+    rows = ["| metric | kind | labels | says |", "| --- | --- | --- | --- |"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in (SITE, *family.labels))
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {_cell(family.words)} |")
+    return "\n".join(rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "site-schema": _site_tables,
     "fleet-schema": _fleet_tables,
     "help": _help_texts,
     "overlay": _overlay,
+    "metrics": _metrics,
 }
 
 

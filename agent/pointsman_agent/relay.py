@@ -196,7 +196,7 @@ class StreamRelay:
         self._outboxes = {side: Outbox(wire, case.budget) for side, wire in self._wires.items()}
         self._status = case.status
         self._record = case.status.station(case.route.identity)
-        self._link = Link(case.settings)
+        self._link = Link(case.settings, case.status.tallies.exchanged(case.route.station.operator))
         # No buffer: the receiver is always there, and a sender that waits is a reader that pushes back.
         self._tell, self._events = trio.open_memory_channel[Event](0)
 
