@@ -1,5 +1,6 @@
 """git as a program: one command, or blobs of a repository one after the other. Every wait has a bound."""
 
+import hashlib
 import os
 import select
 import subprocess
@@ -10,6 +11,8 @@ from typing import Final
 
 GIT_WITHIN_S: Final = 60.0
 """Ours to choose: a cold cache over a network disk takes seconds, a hanging disk for ever."""
+
+SHA1_DIGITS: Final = 40
 
 _ENVIRONMENT: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
@@ -41,6 +44,12 @@ def git(folder: Path, *arguments: str) -> bytes:
     if done.returncode != 0:
         raise GitFailed((done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0])
     return done.stdout
+
+
+def blob_hash(content: bytes, like: str) -> str:
+    """Return the hash that `content` has in a repository in which `like` is one (git-hash-object(1))."""
+    algorithm = hashlib.sha1 if len(like) == SHA1_DIGITS else hashlib.sha256
+    return algorithm(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 class BlobReader:

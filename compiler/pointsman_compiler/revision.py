@@ -7,6 +7,8 @@ from typing import Final
 
 from pointsman_compiler.git import GitFailed, git
 
+MOST_COMMITS: Final = 10_000
+"""Of more no change is made that anybody reviews."""
 NUMBER_IT: Final = "give --sequence N, a number that rises with each release"
 
 
@@ -47,6 +49,16 @@ def read_head(root: Path) -> Head:
     known = _names(_git(root, "ls-tree", "-r", "-z", "--name-only", "HEAD", "--", "."))
     changed = _names(_git(root, "diff", "-z", "--name-only", "--relative", "HEAD", "--", "."))
     return Head(revision, int(committed), known, changed)
+
+
+def read_trailers(repository: Path, before: str, after: str, key: str) -> list[str]:
+    """Return the values of the trailers `key` in the commits that `after` has and `before` has not.
+
+    Both are hashes of commits. Raises RevisionError.
+    """
+    form = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+    listed = _git(repository, "log", "--no-show-signature", f"--max-count={MOST_COMMITS}", form, f"{before}..{after}")
+    return [line for line in listed.splitlines() if line]
 
 
 def _names(output: str) -> frozenset[str]:

@@ -93,5 +93,5 @@ class Watcher:
 def _show(tree: "SourceTree", verdict: "Verdict | None") -> None:
     if verdict is None:
         return
-    click.echo(text_report(tree, verdict, sys.stdout), nl=False)
+    click.echo(text_report(tree, verdict.problems, sys.stdout), nl=False)
     click.echo(f"{len(verdict.sites)} sites: {verdict.errors} errors, {verdict.warnings} warnings; waiting for changes")
