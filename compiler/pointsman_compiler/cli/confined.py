@@ -47,7 +47,7 @@ def _run_confined(max_memory: int | None, max_seconds: int | None) -> int:
     """Run this very command line again, bounded; returns its exit code."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pointsman_compiler", *sys.argv[1:]],
-        env=_environment(),
+        env=kept_environment(),
         start_new_session=True,
         preexec_fn=functools.partial(_set_bounds, max_memory, max_seconds),
     )
@@ -74,7 +74,8 @@ def _set_bounds(max_memory: int | None, max_seconds: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (max_seconds, max_seconds))
 
 
-def _environment() -> dict[str, str]:
+def kept_environment() -> dict[str, str]:
+    """Return what the confined process sees of this one's environment."""
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
     return {**kept, _IS_CONFINED: "1"}
 
