@@ -1,5 +1,6 @@
 """A folder in a commit is read as a checkout of it would be. On real repositories, with real links."""
 
+import pickle
 import shutil
 from pathlib import Path
 
@@ -146,6 +147,17 @@ def test_the_same_content_has_the_same_blob_through_links_too(repository: Path) 
     assert before.blob("a.csv") == before.blob("b.csv") == after.blob("a.csv") != after.blob("c.csv")
     assert after.blob("link") == after.blob("c.csv")
     assert before.blob("nowhere") is None
+
+
+def test_it_travels_to_another_process_without_its_git(repository: Path) -> None:
+    commit(repository, {"sites/one.yaml": UNIQUE})
+    found = find_commit(repository / "sites", "HEAD")
+    found.read("one.yaml")
+
+    copied: Commit = pickle.loads(pickle.dumps(found))
+
+    assert copied == found
+    assert copied.read("one.yaml") == UNIQUE.encode()
 
 
 def test_it_ends_its_git_and_begins_another_when_asked_again(repository: Path) -> None:

@@ -63,6 +63,10 @@ class Commit:
     path: str
     root: Path
 
+    def __reduce__(self) -> tuple[type["Commit"], tuple[Path, str, str, Path]]:
+        """What it knows and the git behind it stay in this process."""
+        return Commit, (self.repository, self.revision, self.path, self.root)
+
     def walk(self, *, hidden: bool = False) -> Iterator[Found]:
         """Yield what is there; see `Store`."""
         if not self._entries:

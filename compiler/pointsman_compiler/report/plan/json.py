@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from pointsman_compiler.plan.badgechanges import BadgeChanges
 from pointsman_compiler.plan.causes import Cause
 from pointsman_compiler.plan.fleetplan import Plan
@@ -40,7 +42,15 @@ def render_json(plan: Plan, *, compiler: str, tzdata: str) -> str:
         "compiler": compiler,
         "tzdata": tzdata,
     }
-    return json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+    return _written(plain) + "\n"
+
+
+def _written(plain: dict[str, Any]) -> str:
+    """Plans of large fleets are large, and the standard library takes seconds; it knows names that are no UTF-8."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+    except UnicodeEncodeError:
+        return json.dumps(plain, indent=2)
 
 
 def _summary(plan: Plan) -> dict[str, Any]:

@@ -21,7 +21,11 @@ from pointsman_compiler.report.snippets import visible
 SITES_SHOWN: Final = 20
 """Sites whose consequences are told one by one; the other forms have them all."""
 ROWS_SHOWN: Final = 40
-STATIONS_SHOWN: Final = 6
+STATIONS_SHOWN: Final = 60
+FIRST_LINES: Final = 10
+"""What a reviewer reads in any case."""
+NARROWEST: Final = 20
+"""Columns for the names of stations, whatever stands before them."""
 OWNER_WIDTH: Final = 24
 PROBLEMS_SHOWN: Final = 4
 """By their titles; whoever calls shows them whole."""
@@ -43,31 +47,50 @@ def render_text(plan: Plan, *, width: int = 80, colour: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _head(plan: Plan, width: int, colour: bool) -> Iterator[str]:
+def _head(plan: Plan, width: int, colour: bool) -> list[str]:
+    """The first lines: FIRST_LINES of them, as long as there are no errors to tell."""
     paint = _RED if not plan.is_admitted else _YELLOW if plan.changed else _GREEN
-    for line in textwrap.wrap(view.verdict(plan), width):
-        yield _painted(line, paint if colour else "")
-    yield from textwrap.wrap(", ".join(plan.risks), width, break_on_hyphens=False)
-    if view.needed(plan):
-        yield from textwrap.wrap(view.needed(plan), width, break_on_hyphens=False)
+    lines = [_painted(line, paint if colour else "") for line in textwrap.wrap(view.verdict(plan), width)]
+    lines += textwrap.wrap(", ".join(plan.risks), width, break_on_hyphens=False)
+    lines += textwrap.wrap(view.needed(plan), width, break_on_hyphens=False)
     for problem in plan.problems[:PROBLEMS_SHOWN]:
         title = f"{problem.code}, {CATALOGUE[problem.code].title}"
-        yield from _wrapped(f"{view.where_of(problem.place.file, problem.place.line, 'after')}: {title}", width, "  ")
+        lines += _wrapped(f"{view.where_of(problem.place.file, problem.place.line, 'after')}: {title}", width, "  ")
     rows = view.owner_rows(plan)
-    if not rows:
-        return
-    yield ""
-    shown = rows if len(rows) <= view.OWNER_ROWS else rows[: view.OWNER_ROWS - 1]
+    if rows:
+        lines.append("")
+        lines += _owners(rows, width, max(FIRST_LINES - len(lines), view.OWNER_ROWS))
+    return lines
+
+
+def _owners(rows: list[view.OwnerRow], width: int, room: int) -> Iterator[str]:
+    """Who drops, and whose they are then, in at most `room` lines: all rows that fit, and of each as many stations."""
+    shown = rows if len(rows) <= room else rows[: room - 1]
     count_width = max(len(str(row.count)) for row in rows) + 2
     owner_width = min(max(len(row.owner) for row in rows), OWNER_WIDTH)
     what_width = max(len(row.what) for row in rows)
+    blocks = []
     for row in shown:
-        owner = cut(row.owner, owner_width).ljust(owner_width)
-        line = f"{row.count:>{count_width}}  {row.what:<{what_width}}  {owner}  "
-        yield cut(visible(line + view.stations_of(row, STATIONS_SHOWN)), width)
+        owner = cut(visible(row.owner), owner_width).ljust(owner_width)
+        head = f"{row.count:>{count_width}}  {row.what:<{what_width}}  {owner}  "
+        names = _wrapped(view.stations_of(row, STATIONS_SHOWN), max(width - len(head), NARROWEST), "")
+        blocks.append([head + names[0], *(" " * len(head) + line for line in names[1:])])
+    _shorten(blocks, room - (len(rows) > len(shown)), width)
+    for block in blocks:
+        yield from block
     left = rows[len(shown) :]
     if left:
         yield f"{sum(row.count for row in left):>{count_width}}  more stations, which the sites below name"
+
+
+def _shorten(blocks: list[list[str]], room: int, width: int) -> None:
+    """Take lines from the longest of `blocks` until all of them fit into `room` lines, or have one each."""
+    while sum(map(len, blocks)) > room:
+        longest = max(blocks, key=len)
+        if len(longest) == 1:
+            return
+        longest.pop()
+        longest[-1] = cut(f"{longest[-1]} …", width)
 
 
 def _fleet(plan: Plan, width: int) -> Iterator[str]:

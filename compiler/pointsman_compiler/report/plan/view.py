@@ -18,7 +18,7 @@ from pointsman_compiler.pointer import pointer_of
 from pointsman_compiler.report.plan.values import shown_pair
 
 OWNER_ROWS: Final = 4
-"""With what stands above them they are the first ten lines, which answer a reviewer's first question."""
+"""With what stands above them in a comment they are its first ten lines, which answer a reviewer's first question."""
 FAN_OUT_ROWS: Final = 10
 
 LISTENERS: Final[dict[ListenerKind, str]] = {
