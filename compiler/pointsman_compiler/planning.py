@@ -81,6 +81,8 @@ class _Planner:
         self._before = SourceTree(before)
         self._after = SourceTree(after)
         self._pairs: dict[str, Pair] = {}
+        self._asked: frozenset[str] = frozenset()
+        self._is_first = False
         self._names: Sequence[Problem] = ()
         self._differing: frozenset[str] = frozenset()
         self._facts = FleetFacts()
@@ -91,18 +93,17 @@ class _Planner:
         self._find_pairs()
         found = self._compared()
         fleet_before, fleet_after = self._fleet(self._before), Judge(self._after, self._wish.at).fleet
-        is_first = not any(pair.before is not None for pair in self._pairs.values())
         self._facts.hosts |= catalogue_hosts(fleet_before)
         seen = self._seen(found)
-        sites = tuple(judged_by_fleet(site, self._facts, seen, is_first=is_first) for site in found)
+        sites = tuple(judged_by_fleet(site, self._facts, seen, is_first=self._is_first) for site in found)
         verdict = conclude(self._after, fleet_after, self._names, self._reports, self._wish.sites or None)
         return Plan(
             *names,
             sites=sites,
-            untouched=len(self._pairs) - len(sites) - len(self._broken),
+            untouched=len(self._asked) - len(sites) - len(self._broken),
             problems=tuple(problem for problem in verdict.problems if problem.severity == "error"),
             broken=tuple(sorted(self._broken)),
-            loosened=() if is_first else loosened(fleet_before, fleet_after.document),
+            loosened=() if self._is_first else loosened(fleet_before, fleet_after.document),
             fan_out=fan_outs(sites),
             consent=consent(fleet_before, fleet_after.document, self._wish.given),
             differing_files=len(self._differing),
@@ -117,8 +118,9 @@ class _Planner:
         for site in self._wish.sites:
             if site not in known:
                 raise UnknownSite(site, known)
-        chosen = [site for site in known if not self._wish.sites or site in self._wish.sites]
-        pairs = {site: Pair(before.get(site), after.get(site)) for site in chosen}
+        self._asked = frozenset(self._wish.sites or known)
+        self._is_first = not before
+        pairs = {site: Pair(before.get(site), after.get(site)) for site in known}
         self._differing = differing_files(self._before.store, self._after.store)
         touched = touched_sites(self._before, self._after, pairs, self._differing)
         self._pairs = {
@@ -127,14 +129,17 @@ class _Planner:
         }
 
     def _compared(self) -> list[SitePlan]:
+        """The plans of the sites that are asked for; what the others are like is a fact of the fleet."""
         untouched = [site for site, pair in self._pairs.items() if pair.is_untouched]
-        chosen = {*_evenly(untouched, UNTOUCHED_AT_MOST), *(self._pairs.keys() - set(untouched))}
+        touched = self._asked - set(untouched)
         plans = []
-        for one in self._run(sorted(chosen)):
-            if one.report is not None:
-                self._reports.append(one.report)
+        for one in self._run(sorted({*_evenly(untouched, UNTOUCHED_AT_MOST), *touched})):
             if one.facts is not None:
                 self._facts.add(one.facts)
+            if one.site not in self._asked or (one.plan is None and one.site not in touched):
+                continue  # what was wrong before, and is not touched, is not this change's
+            if one.report is not None:
+                self._reports.append(one.report)
             if one.plan is not None:
                 plans.append(one.plan)
             else:
@@ -170,7 +175,7 @@ class _Planner:
 
     def _files(self, compiled: int) -> Mapping[str, str] | None:
         """The digests of all files, where some untouched sites are locked by nothing else."""
-        if not self._wish.locks_all or compiled == len(self._pairs):
+        if not self._wish.locks_all or compiled == len(self._asked):
             return None
         return {name: digest_of(content) for name, content in contents(self._after.store)}
 

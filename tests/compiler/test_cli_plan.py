@@ -167,6 +167,34 @@ def test_only_the_sites_that_were_asked_for_are_planned(sides: tuple[Path, Path]
     assert list(plan["lock"]) == ["two"]
 
 
+def test_one_site_is_planned_as_it_is_within_the_whole_fleet(tmp_path: Path) -> None:
+    sites = {f"s{number}.yaml": UNIQUE.replace("site: one", f"site: s{number}") for number in range(6)}
+    sites = {name: text.replace("CP-1", f"CP-{name[:2]}") for name, text in sites.items()}
+    before = lay_out(tmp_path / "a", sites).root
+    moved = sites["s3.yaml"].replace('ocpp"}', 'ocpp", messageTimeout: 1}')
+    new = UNIQUE.replace("site: one", "site: new").replace("CP-1", "CP-new")
+    after = lay_out(tmp_path / "b", {**sites, "s3.yaml": moved, "new.yaml": new, "s5.yaml": BROKEN}).root
+
+    asked = ("--site", "s3", "--site", "new", "--format", "json")
+    plan = json.loads(pointsman("plan", before, after, *asked).stdout)
+
+    assert [(site["site"], site["risks"]) for site in plan["sites"]] == [
+        ("new", ["risk/reload"]),
+        ("s3", ["risk/reload"]),
+    ]
+    assert plan["sites"][1]["unusual"][0]["usual"] == [30, 30]
+    assert "files" not in plan
+
+
+def test_what_was_wrong_before_and_is_not_touched_does_not_fail(tmp_path: Path) -> None:
+    broken = {"bad.yaml": BROKEN.replace("site: one", "site: bad")}
+    before = lay_out(tmp_path / "a", {"one.yaml": UNIQUE, **broken}).root
+    after = lay_out(tmp_path / "b", {"one.yaml": MOVED, **broken}).root
+    worse = lay_out(tmp_path / "c", {"one.yaml": MOVED, "bad.yaml": f"{broken['bad.yaml']}# touched\n"}).root
+
+    assert [pointsman("plan", before, side).returncode for side in (after, worse)] == [0, 1]
+
+
 LOCAL = """\
 version: 1
 site: one
