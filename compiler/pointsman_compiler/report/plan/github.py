@@ -14,7 +14,7 @@ from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.risks import RISKS, Risk
 from pointsman_compiler.report.github import workflow_command
 from pointsman_compiler.report.paths import below
-from pointsman_compiler.report.plan import view
+from pointsman_compiler.report.plan import consequences, headline
 
 SHOWN_OF_A_LEVEL: Final = 10
 LINES_SHOWN: Final = 10
@@ -48,7 +48,7 @@ def _annotations(plan: Plan, root: str) -> Iterator[tuple[Level, str]]:
         properties = {"file": below(root, problem.place.file), "line": str(problem.place.line), "title": title}
         yield "error", workflow_command("error", properties, "this site does not compile; see pointsman check")
     if plan.missing:
-        yield "error", workflow_command("error", {"title": "not acknowledged"}, view.needed(plan))
+        yield "error", workflow_command("error", {"title": "not acknowledged"}, headline.needed(plan))
     for (file, line), note in sorted(_notes(plan).items(), key=_gravity):
         risks = [risk for risk in RISKS if risk in note.risks]
         level: Level = "warning" if note.risks & _GRAVE else "notice"
@@ -73,12 +73,12 @@ def _notes(plan: Plan) -> dict[tuple[str, int | None], _Note]:
         for fate in site.fates:
             risk: Risk = "risk/authority-move" if fate.kind == "moves" else "risk/reconnect"
             for cause in fate.causes if fate.kind != "joins" else ():
-                add(cause, site.site, risk, view.fate_sentence(site.site, fate))
+                add(cause, site.site, risk, consequences.fate_sentence(site.site, fate))
         for downgrade in site.downgrades:
-            row = view.downgrade_row(downgrade)
+            row = consequences.downgrade_row(downgrade)
             add(downgrade.cause, site.site, "risk/security-downgrade", f"{row.subject}: {row.note}")
     for downgrade in plan.loosened:
-        row = view.downgrade_row(downgrade)
+        row = consequences.downgrade_row(downgrade)
         add(downgrade.cause, "the fleet", "risk/security-downgrade", f"{row.subject}: {row.note}")
     return notes
 

@@ -11,9 +11,10 @@ from typing import Final
 from pointsman_compiler.catalogue import CATALOGUE
 from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.risks import RISKS
-from pointsman_compiler.report.plan import view
+from pointsman_compiler.report.plan import consequences, headline
 from pointsman_compiler.report.plan.picture import BAR, LEFT, RIGHT, WIDTH, draw
 from pointsman_compiler.report.plan.rendering import render
+from pointsman_compiler.report.plan.words import where_of
 
 SITES_SHOWN: Final = 1000
 """Sites; of more, no browser makes a page that anybody reads."""
@@ -30,7 +31,7 @@ def render_html(plan: Plan) -> str:
     sites = [
         {
             "site": site,
-            "rows": list(view.rows(site, stations=STATIONS_SHOWN)),
+            "rows": list(consequences.rows(site, stations=STATIONS_SHOWN)),
             "picture": draw([site]) if number < PICTURES_SHOWN else None,
         }
         for number, site in enumerate(plan.changed[:SITES_SHOWN])
@@ -39,10 +40,12 @@ def render_html(plan: Plan) -> str:
         "html",
         "plan",
         plan=plan,
-        view=view,
+        headline=headline,
+        consequences=consequences,
+        where_of=where_of,
         style=style,
         digest=digest,
-        owners=view.owner_rows(plan),
+        owners=headline.owner_rows(plan),
         picture=draw(plan.changed),
         width=WIDTH,
         columns=(LEFT - BAR, RIGHT),

@@ -1,7 +1,8 @@
 """A plan for programs: one object. Nothing in it is shortened; secrets by mistake are hidden, badges are counted."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
 from pointsman_compiler.pointer import pointer_of
 from pointsman_compiler.problems import Problem
-from pointsman_compiler.report.plan import view
+from pointsman_compiler.report.plan import headline
 from pointsman_compiler.report.plan.values import without_secrets
 
 
@@ -21,7 +22,7 @@ def render_json(plan: Plan, *, compiler: str, tzdata: str) -> str:
     plain = {
         "before": plan.before,
         "after": plan.after,
-        "verdict": view.verdict(plan),
+        "verdict": headline.verdict(plan),
         "risks": plan.risks,
         "acknowledge": {
             "demanded": plan.consent.demanded,
@@ -68,6 +69,9 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "moves": counts.moves,
         "leaves": counts.leaves,
         "joins": counts.joins,
+        "operatorsGained": _by_operator(site.gained for site in plan.sites),
+        "operatorsLost": _by_operator(site.lost for site in plan.sites),
+        "unusualTimers": sum(len(site.unusual) for site in plan.sites),
         "downgrades": sum(len(site.downgrades) for site in plan.sites) + len(plan.loosened),
         "badges": {
             "gained": counts.badges_gained,
@@ -75,6 +79,11 @@ def _summary(plan: Plan) -> dict[str, Any]:
             "changed": counts.badges_changed,
         },
     }
+
+
+def _by_operator(of_sites: Iterable[tuple[str, ...]]) -> dict[str, int]:
+    """At how many sites."""
+    return dict(sorted(Counter(operator for operators in of_sites for operator in operators).items()))
 
 
 def _site(site: SitePlan) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Final
 from pointsman_compiler.catalogue import CATALOGUE
 from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.siteplan import SitePlan
-from pointsman_compiler.report.plan import view
+from pointsman_compiler.report.plan import consequences, headline
 from pointsman_compiler.report.plan.rendering import render
+from pointsman_compiler.report.plan.words import where_of
 
 MARKER: Final = "<!-- pointsman-plan -->"
 LONGEST: Final = 65_000
@@ -29,8 +30,10 @@ def render_markdown(plan: Plan) -> str:
         "head",
         marker=MARKER,
         plan=plan,
-        view=view,
-        rows=view.owner_rows(plan),
+        headline=headline,
+        consequences=consequences,
+        where_of=where_of,
+        rows=headline.owner_rows(plan),
         catalogue=CATALOGUE,
         stations_shown=STATIONS_SHOWN,
         problems_shown=PROBLEMS_SHOWN,
@@ -48,5 +51,12 @@ def render_markdown(plan: Plan) -> str:
 
 
 def _site(site: SitePlan) -> str:
-    rows = list(view.rows(site, stations=STATIONS_SHOWN))
-    return render("markdown", "site", site=site, view=view, rows=rows[:ROWS_SHOWN], left=max(0, len(rows) - ROWS_SHOWN))
+    rows = list(consequences.rows(site, stations=STATIONS_SHOWN))
+    return render(
+        "markdown",
+        "site",
+        site=site,
+        consequences=consequences,
+        rows=rows[:ROWS_SHOWN],
+        left=max(0, len(rows) - ROWS_SHOWN),
+    )

@@ -14,8 +14,9 @@ from typing import Final
 from pointsman_compiler.catalogue import CATALOGUE
 from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.siteplan import SitePlan
-from pointsman_compiler.report.plan import view
+from pointsman_compiler.report.plan import consequences, headline
 from pointsman_compiler.report.plan.values import cut
+from pointsman_compiler.report.plan.words import where_of
 from pointsman_compiler.report.snippets import visible
 
 SITES_SHOWN: Final = 20
@@ -50,20 +51,20 @@ def render_text(plan: Plan, *, width: int = 80, colour: bool = False) -> str:
 def _head(plan: Plan, width: int, colour: bool) -> list[str]:
     """The first lines: FIRST_LINES of them, as long as there are no errors to tell."""
     paint = _RED if not plan.is_admitted else _YELLOW if plan.changed else _GREEN
-    lines = [_painted(line, paint if colour else "") for line in textwrap.wrap(view.verdict(plan), width)]
+    lines = [_painted(line, paint if colour else "") for line in textwrap.wrap(headline.verdict(plan), width)]
     lines += textwrap.wrap(", ".join(plan.risks), width, break_on_hyphens=False)
-    lines += textwrap.wrap(view.needed(plan), width, break_on_hyphens=False)
+    lines += textwrap.wrap(headline.needed(plan), width, break_on_hyphens=False)
     for problem in plan.problems[:PROBLEMS_SHOWN]:
         title = f"{problem.code}, {CATALOGUE[problem.code].title}"
-        lines += _wrapped(f"{view.where_of(problem.place.file, problem.place.line, 'after')}: {title}", width, "  ")
-    rows = view.owner_rows(plan)
+        lines += _wrapped(f"{where_of(problem.place.file, problem.place.line, 'after')}: {title}", width, "  ")
+    rows = headline.owner_rows(plan)
     if rows:
         lines.append("")
-        lines += _owners(rows, width, max(FIRST_LINES - len(lines), view.OWNER_ROWS))
+        lines += _owners(rows, width, max(FIRST_LINES - len(lines), headline.OWNER_ROWS))
     return lines
 
 
-def _owners(rows: list[view.OwnerRow], width: int, room: int) -> Iterator[str]:
+def _owners(rows: list[headline.OwnerRow], width: int, room: int) -> Iterator[str]:
     """Who drops, and whose they are then, in at most `room` lines: all rows that fit, and of each as many stations."""
     shown = rows if len(rows) <= room else rows[: room - 1]
     count_width = max(len(str(row.count)) for row in rows) + 2
@@ -73,7 +74,7 @@ def _owners(rows: list[view.OwnerRow], width: int, room: int) -> Iterator[str]:
     for row in shown:
         owner = cut(visible(row.owner), owner_width).ljust(owner_width)
         head = f"{row.count:>{count_width}}  {row.what:<{what_width}}  {owner}  "
-        names = _wrapped(view.stations_of(row, STATIONS_SHOWN), max(width - len(head), NARROWEST), "")
+        names = _wrapped(headline.stations_of(row, STATIONS_SHOWN), max(width - len(head), NARROWEST), "")
         blocks.append([head + names[0], *(" " * len(head) + line for line in names[1:])])
     _shorten(blocks, room - (len(rows) > len(shown)), width)
     for block in blocks:
@@ -94,29 +95,29 @@ def _shorten(blocks: list[list[str]], room: int, width: int) -> None:
 
 
 def _fleet(plan: Plan, width: int) -> Iterator[str]:
-    others = view.other_consequences(plan)
+    others = headline.other_consequences(plan)
     if others or plan.fan_out or plan.loosened:
         yield ""
     yield from others
-    for one in plan.fan_out[: view.FAN_OUT_ROWS]:
-        place, what = view.fan_out_line(one)
+    for one in plan.fan_out[: headline.FAN_OUT_ROWS]:
+        place, what = headline.fan_out_line(one)
         yield from _wrapped(f"{place} {what}", width, "  ")
     for downgrade in plan.loosened:
-        yield from _row(view.downgrade_row(downgrade), width, "")
+        yield from _row(consequences.downgrade_row(downgrade), width, "")
 
 
 def _site(site: SitePlan, width: int, colour: bool) -> Iterator[str]:
-    head = f"{site.site} ({site.file}): {view.site_title(site)}; {', '.join(site.risks)}"
+    head = f"{site.site} ({site.file}): {consequences.site_title(site)}; {', '.join(site.risks)}"
     for line in _wrapped(head, width, "  "):
         yield _painted(line, _BOLD if colour else "")
-    rows = list(view.rows(site))
+    rows = list(consequences.rows(site))
     for row in rows[:ROWS_SHOWN]:
         yield from _row(row, width, _RED if colour and row.what in _GRAVE else "")
     if len(rows) > ROWS_SHOWN:
         yield f"  and {len(rows) - ROWS_SHOWN} more"
 
 
-def _row(row: view.Row, width: int, paint: str) -> Iterator[str]:
+def _row(row: consequences.Row, width: int, paint: str) -> Iterator[str]:
     indent = " " * (_WHAT_WIDTH + 4)
     text = row.subject
     if row.before or row.after:
