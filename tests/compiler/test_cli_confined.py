@@ -48,7 +48,7 @@ def test_what_takes_too_long_is_stopped_and_told(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_much_memory_is_stopped_and_told(tmp_path: Path) -> None:
-    numbers = "".join(f"04{number:08X}\n" for number in range(400_000))
+    numbers = "".join(f"04{number:08X}\n" for number in range(250_000))
     lay_out(tmp_path, {"one.yaml": LOCAL, "all.csv": f"badge\n{numbers}"})
 
     done = pointsman("check", tmp_path, "--max-memory", "256", "--max-seconds", "40")

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "a-token"
+POLL_EVERY_S = 0.01  # how soon it sees that it has to end
 
 
 class Forge:
@@ -82,7 +83,7 @@ def a_forge() -> Iterator[Forge]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     forge.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": POLL_EVERY_S})
     thread.start()
     try:
         yield forge
