@@ -9,8 +9,8 @@ TLS = "tls (unknown authority)"
 ENDS = 120.0
 
 
-def a_probation(size: int = 40, *, exempt: tuple[str, ...] = (), **others: str) -> Probation:
-    touched = {f"CP-{number}": "acme" for number in range(size)} | others
+def a_probation(size: int = 40, others: dict[str, str] | None = None, exempt: tuple[str, ...] = ()) -> Probation:
+    touched = {f"CP-{number}": "acme" for number in range(size)} | (others or {})
     return Probation(touched, exempt, began=0.0, ends=ENDS)
 
 
@@ -88,7 +88,7 @@ def test_r47_nobody_comes_at_all_and_the_bundle_stays() -> None:
 
 
 def test_r47_a_supervision_that_was_down_before_does_not_count() -> None:
-    probation = a_probation(3, exempt=("acme",), other="volt")
+    probation = a_probation(3, {"other": "volt"}, exempt=("acme",))
     fail(probation, 0, 1, 2)
 
     assert probation.verdict(ENDS) is Verdict.PROVEN
@@ -107,7 +107,7 @@ def test_r47_stations_that_the_change_did_not_touch_do_not_count() -> None:
 
 def test_r47_each_supervision_is_judged_for_itself() -> None:
     others = {f"V-{number}": "volt" for number in range(3)}
-    probation = a_probation(300, **others)
+    probation = a_probation(300, others)
     for name in others:
         probation.failed(name, "volt", "dns (no such name)")
 

@@ -11,7 +11,7 @@ from pointsman_agent.preparation import prepare
 from pointsman_schema.bundle import LOCAL, Activation, Config, UplinkPassword, read_payload
 from pointsman_schema.envelope import open_unverified
 from support.fakes import FakeSecrets
-from support.sites import a_bundle, a_config, a_local_group, a_remote_group, a_station, a_supervision
+from support.sites import a_bundle, a_config, a_listener, a_local_group, a_remote_group, a_station, a_supervision
 
 ACTIVATION = Activation(spread=0, probation=10, drain_limit=3600)
 OPERATORS = ("acme", "volt", LOCAL)
@@ -65,7 +65,9 @@ def test_r44_who_changes_the_operator_waits_and_is_served_as_before() -> None:
 def test_r44_without_a_drain_limit_a_move_is_a_reconnect() -> None:
     found = transition(in_force(site(THREE)), {}, in_force(site(THREE | {"A-1": "volt"}, drain_limit=0)))
 
-    assert (found.waiting, found.reconnecting, found.touched) == ({}, {"A-1"}, {"A-1": "volt"})
+    assert not found.waiting
+    assert found.reconnecting == {"A-1"}
+    assert found.touched == {"A-1": "volt"}
 
 
 def test_a_station_that_is_new_is_on_probation_and_one_that_is_gone_is_named() -> None:
@@ -105,14 +107,13 @@ def test_r43_another_content_of_a_secret_reconnects_who_uses_it() -> None:
 
 @pytest.mark.parametrize(("change", "out"), [({"security_profile": 1}, {"lan"}), ({"minimum_tls": "1.3"}, set())])
 def test_a_listener_that_admits_otherwise_turns_its_stations_out(change: dict[str, Any], out: set[str]) -> None:
-    from support.sites import a_listener
-
     before, after = (in_force(a_config(listeners={"lan": a_listener(9000, **fields)})) for fields in ({}, change))
 
     assert transition(before, {}, after).turned_out == out
 
 
-sites = st.dictionaries(st.sampled_from(["S-1", "S-2", "S-3", "S-4"]), st.sampled_from(OPERATORS), min_size=1, max_size=4)
+NAMES = st.sampled_from(["S-1", "S-2", "S-3", "S-4"])
+sites = st.dictionaries(NAMES, st.sampled_from(OPERATORS), min_size=1, max_size=4)
 
 
 @given(first=sites, second=sites, third=sites, path=st.sampled_from(["", "v2"]))
