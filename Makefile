@@ -4,14 +4,14 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors bench bench-isolation bench-stations fuzz soak chaos clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors workflows bench bench-isolation bench-stations fuzz soak chaos clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
 	@echo "make test              the whole test suite (under 5 minutes)"
 	@echo "make test-agent-alone  the agent's tests where the compiler is not installed"
 	@echo "make chaos             the agent killed 50 times under load (2 minutes)"
-	@echo "make lint              ruff, formatting, import floors"
+	@echo "make lint              ruff, formatting, import floors, pipelines"
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
 	@echo "make bench             speed, each figure as a ratio in one run"
@@ -58,10 +58,18 @@ demo: setup
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(MAKE) --no-print-directory floors
+	@$(MAKE) --no-print-directory floors workflows
 
 floors: setup
 	@$(BIN)/lint-imports
+
+# Pipelines of this repository and of the ones that `pointsman init` makes. Without network: what is pinned is believed.
+STARTER := compiler/pointsman_compiler/starter
+workflows: setup
+	@$(BIN)/zizmor --offline --quiet --no-progress .github $(STARTER)/github-workflow.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml $(STARTER)/github-workflow.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci $(STARTER)/gitlab-ci.yml
 
 types: setup
 	@$(BIN)/mypy

@@ -6,6 +6,7 @@ the run stands beside it.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -102,9 +103,48 @@ def _fleet(folder: Path, sites: int) -> Iterator[Row]:
     yield Row(f"{name}, CPU / {JOBS}", run.cpu_s / JOBS, 15 * share, "s")
     yield Row(f"{name}, memory of the largest process", run.largest_mib, 300, "MiB")
     yield Row(f"{name}, memory of all processes", run.sum_mib, 300, "MiB")
+    yield from _plans(folder, share)
     again = _run([*command, "--out", folder / "out", "--jobs", str(JOBS)])
     yield Row("  again, with nothing to write, wall", again.wall_s, 15 * share, "s")
     yield Row(f"  again, with nothing to write, CPU / {JOBS}", again.cpu_s / JOBS, 15 * share, "s")
+
+
+def _plans(folder: Path, share: float) -> Iterator[Row]:
+    """One site changes, and then the catalogue; from folders and, for the site, from commits."""
+    for name in ("one", "all"):
+        shutil.copytree(folder / "sites", folder / name)
+    site = next((folder / "one").glob("*/*.yaml"))
+    site.write_text(site.read_text().replace("title: Car park", "title: Parking"))
+    fleet = folder / "all" / "fleet.yaml"
+    fleet.write_text(fleet.read_text().replace("csms.acme.example/ocpp", "csms.acme.example/v2"))
+    plan: list[str | Path] = [*_POINTSMAN, "plan", "--jobs", str(JOBS), "--write", folder / "plan.json"]
+    one = _run([*plan, folder / "sites", folder / "one"])
+    yield Row("plan, one site changed, wall", one.wall_s, 3, "s")
+    yield Row("plan, one site changed, CPU", one.cpu_s, 3, "s")
+    commits = _run([*plan, *_committed(folder / "sites", folder / "one"), "--root", folder / "git" / "sites"])
+    yield Row("plan, one site changed, from commits, wall", commits.wall_s, 3, "s")
+    every = _run([*plan, folder / "sites", folder / "all"])
+    yield Row("plan, the catalogue changed, wall", every.wall_s, 30 * share, "s")
+    yield Row(f"plan, the catalogue changed, CPU / {JOBS}", every.cpu_s / JOBS, 30 * share, "s")
+    yield Row("plan, the catalogue changed, memory of the largest process", every.largest_mib, 300, "MiB")
+
+
+def _committed(*sides: Path) -> list[str]:
+    """Commit the folders one after the other, and return the commits' hashes."""
+    repository = sides[0].parent / "git"
+    found = []
+    for side in sides:
+        shutil.rmtree(repository / "sites", ignore_errors=True)
+        shutil.copytree(side, repository / "sites")
+        for command in (
+            ("init", "--quiet"),
+            ("add", "--all"),
+            ("-c", "user.name=b", "-c", "user.email=b@example.org", "commit", "--quiet", "--message=b"),
+        ):
+            subprocess.run(["git", *command], cwd=repository, check=True)
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, check=True, capture_output=True, text=True)
+        found.append(head.stdout.strip())
+    return found
 
 
 def _run(command: list[str | Path]) -> Run:

@@ -9,6 +9,7 @@ A part stands between `<!-- from NAME -->` and `<!-- end -->` in a page; what is
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ import click
 from pointsman_agent.cli import main as agent
 from pointsman_agent.exposition import FAMILIES, SITE
 from pointsman_compiler.cli import main as compiler
+from pointsman_compiler.plan.downgrades import DOWNGRADES
+from pointsman_compiler.plan.risks import FLEET_WIDE_SITES, RISKS
 from pointsman_schema.schemas import schema_text
 from pointsman_simulator.cli import main as simulator
 
 FOLDER = Path(__file__).parent
 WIDTH = 80
+LINE = 120
 PART = re.compile(r"(<!-- from ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 MODES = ("local", "unique", "multiple")
 
@@ -47,6 +51,11 @@ SITE_SECTIONS = {
 
 SAME_TABLE = {"authentication": "groupAuthentication", "localGroup": "group"}
 """Definitions whose keys are those of another one."""
+
+ONE_OF_TWO = (
+    "A plan, and each site in it, has every label that fits; `risk/reload` only where nobody drops. "
+    f"`risk/fleet-wide` is half of the fleet, if that is more than two sites, or {FLEET_WIDE_SITES} sites."
+)
 
 Schema = Mapping[str, Any]
 
@@ -181,12 +190,23 @@ def _metrics() -> str:
     return "\n".join(rows)
 
 
+def _risks() -> str:
+    rows = ["| label | says |", "| --- | --- |", *(f"| `{risk}` | {_cell(says)} |" for risk, says in RISKS.items())]
+    return "\n".join([*rows, "", *textwrap.wrap(ONE_OF_TWO, LINE)])
+
+
+def _downgrades() -> str:
+    return "\n".join(f"* `{kind}`: {says}" for kind, says in DOWNGRADES.items())
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "site-schema": _site_tables,
     "fleet-schema": _fleet_tables,
     "help": _help_texts,
     "overlay": _overlay,
     "metrics": _metrics,
+    "risks": _risks,
+    "downgrades": _downgrades,
 }
 
 

@@ -58,9 +58,9 @@ def get_status(access: Access) -> dict[str, Any]:
     return answer
 
 
-def ask_reload(access: Access) -> None:
-    """Let the agent read its bundle at once; raises AgentUnreachable."""
-    _request("POST", access, "/api/reload")
+def ask_reload(access: Access, *, is_retry: bool = False) -> None:
+    """Let the agent read its bundle at once, also one in quarantine; raises AgentUnreachable or AgentRefused."""
+    _request("POST", access, "/api/reload", {"retry": "true"} if is_retry else None)
 
 
 def ask_test(access: Access, supervision: str, station: str | None) -> dict[str, Any]:
@@ -80,8 +80,11 @@ def ask_station(access: Access, what: str, station: str, body: Mapping[str, Any]
 
 
 def get_report(access: Access, name: str, since: str | None) -> tuple[list[dict[str, Any]], bool]:
-    """Return the `transactions` of local groups, or the `security-events`, from `since` on (RFC 3339), oldest first,
-    and whether older ones were left out, for they were too many; raises AgentUnreachable or AgentRefused."""
+    """Return `transactions` of local groups, `security-events` or `activations`, from `since` on (RFC 3339), oldest
+    first, and whether older ones were left out, for they were too many.
+
+    Raises AgentUnreachable or AgentRefused.
+    """
     parameters = {} if since is None else {"since": since}
     answer = _request("GET", access, f"/api/{name}", parameters, within_s=REPORT_WITHIN_S)
     rows: list[dict[str, Any]] = answer.json()

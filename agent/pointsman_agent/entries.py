@@ -78,8 +78,31 @@ class OwnStart(msgspec.Struct, frozen=True):
     token: str
 
 
+class BundleEvent(msgspec.Struct, frozen=True):
+    """What became of a bundle.
+
+    `what`: `activated`, `proven` (its probation is over), `returned` (it went back to the one before), `refused`; or of
+    a single `station`: `moved`, `moved-late` (with something open), `stayed` (its new operator failed). Digest and
+    sequence are as far as known; `origin` is from where it came.
+    """
+
+    what: str
+    digest: str
+    sequence: int | None
+    origin: str = ""
+    detail: str = ""
+    station: str = ""
+
+
 Entry = (
-    TransactionStart | TransactionStop | TransactionSample | TransactionEvent | SecurityEvent | StationFact | OwnStart
+    TransactionStart
+    | TransactionStop
+    | TransactionSample
+    | TransactionEvent
+    | SecurityEvent
+    | StationFact
+    | OwnStart
+    | BundleEvent
 )
 
 

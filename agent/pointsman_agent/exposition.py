@@ -48,8 +48,12 @@ REFUSED_BUNDLE: Final = Family(
     "1 while the last bundle was refused, with its code",
     ("code",),
 )
+QUARANTINE: Final = Family(
+    "pointsman_bundle_quarantined", "gauge", "1 while a bundle that failed on probation is kept from being tried again"
+)
 STATIONS: Final = Family("pointsman_stations", "gauge", "Stations of the bundle in force", ("operator",))
 CONNECTED: Final = Family("pointsman_stations_connected", "gauge", "Stations that are connected", ("operator",))
+MOVES: Final = Family("pointsman_moves_pending", "gauge", "Stations that have yet to move to another operator")
 OPENED: Final = Family("pointsman_links_opened_total", "counter", "Stations that connected", ("operator",))
 ENDED: Final = Family(
     "pointsman_links_ended_total", "counter", "Stations' links that ended, by reason class", ("operator", "reason")
@@ -112,8 +116,8 @@ CLOCK_BEHIND: Final = Family(
 )
 
 FAMILIES: Final = (
-    AGENT, STATE, SEQUENCE, BUNDLE, BUNDLE_SINCE, REFUSED_BUNDLE,
-    STATIONS, CONNECTED, OPENED, ENDED, REFUSED,
+    AGENT, STATE, SEQUENCE, BUNDLE, BUNDLE_SINCE, REFUSED_BUNDLE, QUARANTINE,
+    STATIONS, CONNECTED, MOVES, OPENED, ENDED, REFUSED,
     MESSAGES, DROPPED, NOTICED, ANSWERS, QUEUED,
     REACHABLE, OFFSET, SLOWEST, CERTIFICATE, LISTENER_FAULTS,
     OPEN_TRANSACTIONS, JOURNAL_FAULT, COMMITS, CLOCK_BEHIND,

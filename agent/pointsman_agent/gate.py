@@ -23,10 +23,12 @@ ASK_AGAIN_S: Final = 1.0  # to who finds the gate busy
 
 
 class Held(msgspec.Struct, frozen=True):
-    """Not now: why, in words, and for how many seconds at least."""
+    """Not now: why, in words, and for how many seconds at least. `is_failing`: because tries failed, not since many
+    come at once."""
 
     why: str
     wait_s: float
+    is_failing: bool = True
 
 
 class Gate:
@@ -61,7 +63,7 @@ class Gate:
         if own is not None and (wait := own.remaining(now)) > 0:
             return Held("the supervision refused this station", wait)
         if now < self._returning_until and (wait := self._turn(station, now)) > 0:
-            return Held("the supervision has just returned", wait)
+            return Held("the supervision has just returned", wait, is_failing=False)
         self._in_flight += 1
         return None
 

@@ -1,10 +1,14 @@
-"""What the agent acts on: the routing with all that was prepared for it. Replaced as a whole, by one assignment."""
+"""What the agent acts on: the routing with all that was prepared for it. Replaced as a whole, by one assignment.
+
+A station that is to move to another operator and cannot yet is served as before: by an older one (rule 44).
+"""
 
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pointsman_schema.bundle import Listener
+from pointsman_schema.changes import StationLink, link_change
 
 from pointsman_agent.ocpp.intercepts import CertificateHash, LinkSettings
 from pointsman_agent.ports import SecretValues
@@ -27,21 +31,22 @@ class ReadyListener:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """A routing, the secrets it names, TLS contexts by supervision, and listeners by name."""
+    """A routing, the secrets it names, TLS contexts by supervision, listeners by name, and what each station's
+    connection is made from."""
 
     routing: Routing
     secrets: SecretValues
     supervision_contexts: Mapping[str, ssl.SSLContext]
     listeners: Mapping[str, ReadyListener]
-    _link_settings: dict[tuple[str, str, str], LinkSettings] = field(default_factory=dict, repr=False, compare=False)
+    links: Mapping[str, StationLink]
+    _link_settings: dict[tuple[object, ...], LinkSettings] = field(default_factory=dict, repr=False, compare=False)
 
-    def link_settings(self, listener_name: str, route: Route, protocol: str) -> LinkSettings:
+    def link_settings(self, ready: ReadyListener, route: Route, protocol: str) -> LinkSettings:
         """Return the settings of a link that came by that listener: one object for all that have the same."""
         supervision = route.supervision
         assert supervision is not None
-        key = (listener_name, route.station.operator, protocol)
+        key = (ready.certificates, ready.is_own_certificate, route.station.operator, protocol)
         if key not in self._link_settings:
-            ready = self.listeners[listener_name]
             self._link_settings[key] = LinkSettings(
                 message_timeout=supervision.message_timeout,
                 forward_security_events=supervision.forward_security_events,
@@ -53,11 +58,41 @@ class InForce:
             )
         return self._link_settings[key]
 
+    def is_same_link(self, other: "InForce", identity: str) -> bool:
+        """Whether a station's connection is made from the same under both, secrets included."""
+        changed = {name for name, value in self.secrets.items() if other.secrets.get(name, value) != value}
+        return link_change(identity, self.links.get(identity), other.links.get(identity), changed) is None
+
 
 class Holder:
-    """Where tasks look up what is in force, once per event; None until a bundle is."""
+    """Where tasks look up what is in force, once per event; None until a bundle is.
 
-    __slots__ = ("current",)
+    `current` is in force for all stations but those in `waiting`, which have yet to move and are served by what is
+    there for them. Both are replaced in one go.
+    """
+
+    __slots__ = ("_came", "current", "waiting")
 
     def __init__(self) -> None:
         self.current: InForce | None = None
+        self.waiting: Mapping[str, InForce] = {}
+        self._came: set[str] = set()
+
+    def put(self, current: InForce | None, waiting: Mapping[str, InForce]) -> None:
+        """Put in force; nobody sees a half of it."""
+        self.current, self.waiting = current, waiting
+
+    def of(self, identity: str) -> InForce | None:
+        """Return what is in force for a station."""
+        return self.waiting.get(identity, self.current)
+
+    def coming(self, identity: str) -> InForce | None:
+        """As `of`, for a station that is just connecting; of one that waits it is noted that it came."""
+        if identity in self.waiting:
+            self._came.add(identity)
+        return self.of(identity)
+
+    def who_came(self) -> set[str]:
+        """Return which of the waiting stations have connected since this was asked last."""
+        came, self._came = self._came, set()
+        return came

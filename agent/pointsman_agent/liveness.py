@@ -30,6 +30,10 @@ class Liveness:
         self._next_ping = now + interval
         self._oldest_unheard: float | None = None
 
+    def is_like(self, other: "Liveness | None") -> bool:
+        """Whether `other` asks for the same."""
+        return other is not None and (self.interval, self.patience) == (other.interval, other.patience)
+
     def moment(self) -> float:
         """Return when to ask `due` next."""
         if self._oldest_unheard is None:

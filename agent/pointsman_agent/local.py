@@ -17,6 +17,7 @@ from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, Receipt, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
 from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.liveness import Liveness
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import (
     BOOT_AGAIN_S,
@@ -45,7 +46,7 @@ from pointsman_agent.ocpp.owncall import OwnAnswer
 from pointsman_agent.owncalls import OwnCalls
 from pointsman_agent.ports import Clock, Journal, JournalFault, Wire, WireClosed, WireLost
 from pointsman_agent.routing import Route, Routing
-from pointsman_agent.session import Session, keep_alive, note_end
+from pointsman_agent.session import Session, Watch, note_end
 from pointsman_agent.status import Status
 from pointsman_agent.strategy.wanted import Wanted
 from pointsman_agent.wallclock import is_behind
@@ -102,14 +103,12 @@ class LocalOperator:
         observer: Observer,
         is_leaving: bool = False,
     ) -> None:
-        assert holder.current is not None
         self.identity = route.identity
         self.protocol = protocol
         self._session = session
         self._route = route
         self._wire = wire
         self._holder = holder
-        self._in_force: InForce = holder.current
         self._stations = stations
         self._journal = journal
         self._status = status
@@ -119,6 +118,7 @@ class LocalOperator:
         self._is_leaving = is_leaving
         self._is_closing = False
         self._exchanged = status.tallies.exchanged(LOCAL)
+        self._alive = Watch(wire, _liveness_of(route))
         self._calls = OwnCalls(wire, self._exchanged.supervision_asks)
         self._ready = trio.Event()
         self._desk = Desk(route.identity, protocol, self._calls, journal, self._record, clock, Reports())
@@ -129,8 +129,8 @@ class LocalOperator:
             nursery.start_soon(self._await_end)
             nursery.start_soon(self._settle)
             nursery.start_soon(self._leave if self._is_leaving else self._keep)
-            if self._route.station.ping_interval > 0:
-                nursery.start_soon(self._watch)
+            nursery.start_soon(self._watch)
+            self._session.on_change = self._change
             self._stations.add(self)
             try:
                 await self._serve()
@@ -165,9 +165,12 @@ class LocalOperator:
         ending = self._session.ending
         await self._close(ending.code, ending.reason, ending.error)
 
+    def _change(self, in_force: InForce) -> None:
+        self._route = in_force.routing.routes[self.identity]
+        self._alive.change(_liveness_of(self._route))
+
     async def _watch(self) -> None:
-        alive = liveness.of_station(self._route.station.ping_interval, trio.current_time())
-        await keep_alive(self._wire, alive)
+        await self._alive.run()
         await self._close(GOING_AWAY, "no answer to pings", "ping")
 
     async def _settle(self) -> None:
@@ -322,8 +325,10 @@ class LocalOperator:
 
     def _rules(self) -> tuple[Routing, str, Group] | None:
         """The rules in force for this station, None where it is no longer the agent's own."""
-        self._in_force = self._holder.current or self._in_force
-        routing = self._in_force.routing
+        in_force = self._holder.of(self.identity)
+        if in_force is None:
+            return None
+        routing = in_force.routing
         route = routing.routes.get(self.identity)
         if route is None or route.station.operator != LOCAL or route.station.group is None:
             return None
@@ -356,3 +361,9 @@ class LocalOperator:
         if transaction.station != self.identity:
             return False
         return transaction.transaction_id == own or is_start_of(transaction, self.protocol, payload)
+
+
+def _liveness_of(route: Route) -> Liveness | None:
+    """How the station is pinged; None for an interval of 0, which means not at all."""
+    interval = route.station.ping_interval
+    return liveness.of_station(interval, trio.current_time()) if interval > 0 else None

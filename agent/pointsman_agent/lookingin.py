@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 
 from pointsman_agent.clockoffset import read_rfc3339
-from pointsman_agent.entries import SecurityEvent
+from pointsman_agent.entries import BundleEvent, SecurityEvent
 from pointsman_agent.inforce import Holder
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import JournalFault
@@ -22,6 +22,8 @@ from pointsman_agent.web.errors import AdminError
 MOST_IN_A_BATCH: Final = 64
 MOST_IN_A_REPORT: Final = 100_000  # events; a report is one answer of the admin interface
 SIGN_OF_LIFE_EVERY_S: Final = 5.0  # an empty line: who watches knows that the agent lives, and the agent who watches
+
+Event = TypeVar("Event")
 
 ReadSecurityLog = Callable[[str, int], Awaitable[list[tuple[str, SecurityEvent]]]]
 """From which moment on (RFC 3339, UTC) and how many at most, the newest → times of receipt and events, oldest first.
@@ -55,6 +57,10 @@ class Watching:
         return route.identity
 
 
+ReadBundleLog = Callable[[str, int], Awaitable[list[tuple[str, BundleEvent]]]]
+"""As `ReadSecurityLog`."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecurityLog:
     """Shows the security log, at most `most` of it: events of stations, and the agent's own."""
@@ -66,14 +72,8 @@ class SecurityLog:
     async def rows(self, since: str | None) -> tuple[list[Row], bool]:
         """Return the newest events received from `since` on (RFC 3339; None: all), oldest first, and whether older ones
         were left out. Raises AdminError."""
-        moment = None if since is None else read_rfc3339(since)
-        if since is not None and moment is None:
-            raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
-        try:
-            events = await self.read("" if moment is None else rfc3339(moment), self.most + 1)
-        except JournalFault as error:
-            raise AdminError(503, f"the journal does not answer: {error}") from error
-        return [self._row(received, event) for received, event in events[-self.most :]], len(events) > self.most
+        events, is_cut = await _read_log(self.read, since, self.most)
+        return [self._row(received, event) for received, event in events], is_cut
 
     def _row(self, received: str, event: SecurityEvent) -> Row:
         return {
@@ -83,6 +83,45 @@ class SecurityLog:
             "detail": self.redactor.words(event.detail),
             "stationTime": event.timestamp or None,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLog:
+    """Shows what became of bundles, at most `most` events of it."""
+
+    read: ReadBundleLog
+    most: int = MOST_IN_A_REPORT
+
+    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
+        """As `SecurityLog.rows`."""
+        events, is_cut = await _read_log(self.read, since, self.most)
+        return [_bundle_row(received, event) for received, event in events], is_cut
+
+
+def _bundle_row(received: str, event: BundleEvent) -> Row:
+    return {
+        "at": received,
+        "what": event.what,
+        "digest": event.digest or None,
+        "sequence": event.sequence,
+        "source": event.origin or None,
+        "station": event.station or None,
+        "detail": event.detail,
+    }
+
+
+async def _read_log(
+    read: Callable[[str, int], Awaitable[list[tuple[str, Event]]]], since: str | None, most: int
+) -> tuple[list[tuple[str, Event]], bool]:
+    """The newest events received from `since` on, and whether older ones were left out; raises AdminError."""
+    moment = None if since is None else read_rfc3339(since)
+    if since is not None and moment is None:
+        raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
+    try:
+        events = await read("" if moment is None else rfc3339(moment), most + 1)
+    except JournalFault as error:
+        raise AdminError(503, f"the journal does not answer: {error}") from error
+    return events[-most:], len(events) > most
 
 
 async def _next_lines(watcher: Watcher, redactor: Redactor) -> bytes:

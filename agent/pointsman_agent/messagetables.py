@@ -1,4 +1,4 @@
-"""Messages and security events as people read them, within 80 columns. Pure."""
+"""Messages and what the journal has beside transactions, as people read them, within 80 columns. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -43,4 +43,18 @@ def security_events_text(rows: Sequence[Row], *, colour: bool = False) -> str:
         table.add_column(name, overflow="fold", no_wrap=name == "received")
     for row in rows:
         table.add_row(*(printable(row[name]) for name in ("at", "station", "type", "detail")))
+    return render(table, colour=colour)
+
+
+def activations_text(rows: Sequence[Row], *, colour: bool = False) -> str:
+    """Return the table of what became of bundles."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("at", "what", "bundle", "detail"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("at", "what"))
+    for row in rows:
+        sequence = "" if row["sequence"] is None else f"{row['sequence']} "
+        bundle = sequence + (row["digest"] or "").removeprefix("sha256:")[:12]
+        parts = (row["station"], row["source"] and f"from {row['source']}", row["detail"])
+        detail = "; ".join(part for part in parts if part)
+        table.add_row(row["at"], row["what"], printable(bundle), printable(detail))
     return render(table, colour=colour)

@@ -69,7 +69,9 @@ class Metrics:
         for number, (identity, route) in enumerate([] if routing is None else routing.routes.items()):
             if number % STATIONS_AT_ONCE == STATIONS_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
-            record, operator = self.status.station(identity), route.station.operator
+            served = self.holder.waiting.get(identity)  # by its old operator, until it moves
+            operator = (route if served is None else served.routing.routes[identity]).station.operator
+            record = self.status.station(identity)
             sums.stations[operator] += 1
             sums.connected[operator] += record.is_connected
             sums.queued[operator] += record.queue if record.traffic is None else record.traffic.queue
@@ -90,6 +92,7 @@ def _say_agent(page: Exposition, status: Status) -> None:
     page.say(names.BUNDLE_SINCE, [] if since is None else [((), since.timestamp())])
     failed = status.last_failed
     page.say(names.REFUSED_BUNDLE, [] if failed is None else [((failed.code,), 1)])
+    page.say_one(names.QUARANTINE, status.quarantine is not None)
     page.say_one(names.JOURNAL_FAULT, status.journal_fault is not None)
     page.say_one(names.CLOCK_BEHIND, status.is_clock_behind)
     page.say_one(names.LISTENER_FAULTS, len(status.listener_faults))
@@ -98,6 +101,7 @@ def _say_agent(page: Exposition, status: Status) -> None:
 def _say_stations(page: Exposition, status: Status, sums: _Sums) -> None:
     page.say(names.STATIONS, _by_one(sums.stations))
     page.say(names.CONNECTED, _by_one(sums.connected))
+    page.say_one(names.MOVES, len(status.pending_moves))
     page.say(names.QUEUED, _by_one(sums.queued))
     page.say(names.OPENED, _by_one(status.tallies.opened))
     page.say(names.ENDED, sorted(status.tallies.ended.items()))

@@ -5,6 +5,7 @@ boots at once, connector states every few seconds, and of a station that changes
 by those who move stations from one operator to another.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -45,6 +46,11 @@ class Observer:
         """Return what was heard of `station`, which may be nothing."""
         found = self._stations.get(station)
         return found if found is not None else Observation()
+
+    def open_transactions(self, stations: Iterable[str]) -> dict[str, int]:
+        """Return how many transactions each of `stations` has open, without those of which that is not known."""
+        found = ((station, self._stations.get(station)) for station in stations)
+        return {station: len(each.open) for station, each in found if each is not None and each.is_certain}
 
     def hear(self, station: str, protocol: str, call: Frame) -> None:
         """A station made a CALL."""

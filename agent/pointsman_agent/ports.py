@@ -111,19 +111,52 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
+class Quarantine(msgspec.Struct, frozen=True):
+    """A configuration that is not tried again before `until` (RFC 3339), for `why` (rule 47)."""
+
+    digest: str
+    until: str
+    why: str
+
+
+class Move(msgspec.Struct, frozen=True):
+    """A station on its way to another operator (rule 44).
+
+    `bundle` names the one that is still in force for it, `since` when another operator was configured. From `deadline`
+    on it moves whatever is open; empty until the station has been seen. `has_returned`: it went, its new operator
+    failed, and it stays where it was until another bundle comes.
+    """
+
+    bundle: str
+    since: str
+    deadline: str = ""
+    has_returned: bool = False
+
+
 class StoredState(msgspec.Struct, frozen=True):
     """What the agent knows across restarts.
 
-    `bundle` names the bundle to start from, in force since `activated_at`; `highest_sequence` is the highest ever
-    activated, with its config digest: a sequence below it is never taken (rule 49).
+    `bundle` names what is in force since `activated_at`, `previous` what was before it. While `is_on_probation`, the
+    previous one is what to start from (rule 46). `highest_sequence` is the highest ever activated, with its config
+    digest: a sequence below it is never taken (rule 49). `moves` are by station.
     """
 
     site: str | None = None
     bundle: str | None = None
     activated_at: str = ""
+    previous: str | None = None
+    previous_activated_at: str = ""
+    is_on_probation: bool = False
     highest_sequence: int = -1
     highest_digest: str = ""
     last_failed: Failure | None = None
+    quarantine: Quarantine | None = None
+    moves: dict[str, Move] = {}
+
+    def bundles(self) -> set[str]:
+        """Return the names of all bundles that it needs."""
+        named = {self.bundle, self.previous, *(move.bundle for move in self.moves.values())}
+        return {name for name in named if name is not None}
 
 
 class BundleStore(Protocol):

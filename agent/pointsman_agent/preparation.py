@@ -7,6 +7,7 @@ import ssl
 
 from pointsman_schema.badgelist import read_badge_list
 from pointsman_schema.bundle import LOCAL, Badge, Bundle, Config, Listener, PasswordReference, UplinkPassword
+from pointsman_schema.changes import station_links
 
 from pointsman_agent.certificates import chains_to, hashes_of
 from pointsman_agent.handshake import MUTUAL_TLS, key_bytes
@@ -32,7 +33,7 @@ def prepare(bundle: Bundle, secrets: Secrets) -> InForce:
     except TlsMaterialError as error:
         raise BundleRefused("tls-material", str(error), bundle=bundle) from error
     routing = Routing(bundle, _secret_badges(bundle, values))
-    return InForce(routing, values, supervision_contexts, listeners)
+    return InForce(routing, values, supervision_contexts, listeners, station_links(bundle.config))
 
 
 def secret_names(config: Config) -> set[str]:

@@ -6,7 +6,7 @@ in memory, and for where there is no plane.
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ from pointsman_agent.ocpp.notices import interest_in
 from pointsman_agent.outbox import Outbox, OutputBudget
 from pointsman_agent.ports import Journal, JournalFault, Wire, WireClosed
 from pointsman_agent.routing import Route
-from pointsman_agent.session import Session, keep_alive, note_end
+from pointsman_agent.session import Session, Watch, note_end
 from pointsman_agent.status import StationStatus, Status
 from pointsman_agent.tail import Tail
 from pointsman_agent.uplink import Uplinks
@@ -70,14 +70,23 @@ class RelayCase:
     tail: Tail
     observer: Observer
 
+    def under(self, in_force: InForce) -> "RelayCase":
+        """Return the case of the same link under another bundle, for which it need not be made anew."""
+        route = in_force.routing.routes[self.route.identity]
+        ready = in_force.listeners.get(self.session.listener)
+        settings = self.settings  # of a listener that is gone its stations soon are too
+        if ready is not None:
+            settings = in_force.link_settings(ready, route, settings.protocol)
+        return replace(self, in_force=in_force, route=route, settings=settings)
+
 
 class Chores(ABC):
     """What of a link's commands is not about its sockets: journal, keys, counters, status. Shared by both drivers."""
 
-    __slots__ = ("_case",)
+    __slots__ = ("case",)
 
     def __init__(self, case: RelayCase) -> None:
-        self._case = case
+        self.case = case
 
     @abstractmethod
     def _start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
@@ -95,7 +104,7 @@ class Chores(ABC):
             case KeepKey(call_id, key):
                 self._start(self._keep_key, call_id, key)
             case Overheard(call):
-                self._case.observer.hear(self._identity, self._case.settings.protocol, call)
+                self.case.observer.hear(self._identity, self.case.settings.protocol, call)
             case Answered(call, round_trip_s, text):
                 self._answered(call, round_trip_s, text)
             case OwnCallEnded(call_id, _):
@@ -112,29 +121,29 @@ class Chores(ABC):
 
     @property
     def _identity(self) -> str:
-        return self._case.route.identity
+        return self.case.route.identity
 
     @property
     def _record(self) -> StationStatus:
-        return self._case.status.station(self._identity)
+        return self.case.status.station(self._identity)
 
     @property
     def _supervision_name(self) -> str:
-        assert self._case.route.supervision_name is not None
-        return self._case.route.supervision_name
+        assert self.case.route.supervision_name is not None
+        return self.case.route.supervision_name
 
     def _answered(self, call: Frame, round_trip_s: float, text: str) -> None:
         interest = interest_in(call.action)
         if interest.times:
-            self._case.uplinks.answered(self._case.route, call.action, round_trip_s, text)
+            self.case.uplinks.answered(self.case.route, call.action, round_trip_s, text)
         if interest.learns:
-            self._case.observer.hear_answer(self._identity, call, text)
+            self.case.observer.hear_answer(self._identity, call, text)
 
     def _note_loss(self, lost: Lost) -> None:
-        last = note_end(self._case.status, self._case.route, lost.error, lost.detail)
+        last = note_end(self.case.status, self.case.route, lost.error, lost.detail)
         if lost.side is Side.SUPERVISION:
-            self._case.status.supervision(self._supervision_name).last_error = last
-        gate = self._case.uplinks.gate(self._supervision_name)
+            self.case.status.supervision(self._supervision_name).last_error = last
+        gate = self.case.uplinks.gate(self.case.route)
         if gate.lost(self._identity, lost.action, trio.current_time()):
             log.warning("one action loses the link again and again", station=self._identity, action=lost.action)
 
@@ -145,7 +154,7 @@ class Chores(ABC):
         except LocalFrameError:
             payload = {}  # the text itself is kept in any case
         try:
-            await self._case.journal.append(security_event_of(self._identity, call, payload))
+            await self.case.journal.append(security_event_of(self._identity, call, payload))
         except JournalFault as error:
             log.error("security event not stored", station=self._identity, error=str(error))
             return
@@ -155,7 +164,7 @@ class Chores(ABC):
     async def _keep_key(self, call_id: str, key: bytes) -> None:
         """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
         try:
-            await self._case.uplinks.store_key(self._case.in_force, self._case.route, key)
+            await self.case.uplinks.store_key(self.case.in_force, self.case.route, key)
         except OSError as error:
             log.error("uplink key not stored", station=self._identity, error=str(error))
             await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
@@ -190,18 +199,20 @@ class StreamRelay:
         assert case.route.supervision is not None
         self._case = case
         self._session = case.session
-        self._route = case.route
-        self._supervision = case.route.supervision
         self._wires = {Side.STATION: station, Side.SUPERVISION: supervision}
         self._outboxes = {side: Outbox(wire, case.budget) for side, wire in self._wires.items()}
         self._status = case.status
         self._record = case.status.station(case.route.identity)
         self._link = Link(case.settings, case.status.tallies.exchanged(case.route.station.operator))
+        self._chores: _StreamChores | None = None
+        alive = liveness_of(case.route, trio.current_time())
+        self._watches = {side: Watch(self._wires[side], alive.get(side)) for side in Side}
         # No buffer: the receiver is always there, and a sender that waits is a reader that pushes back.
         self._tell, self._events = trio.open_memory_channel[Event](0)
 
     async def run(self) -> None:
         """Relay until either side or the session ends; both wires are closed then."""
+        self._session.on_change = self._change
         try:
             await self._run()
         finally:
@@ -224,9 +235,17 @@ class StreamRelay:
     def _start_senders_of_events(self, nursery: trio.Nursery) -> None:
         for side in Side:
             nursery.start_soon(self._read, side)
-        for side, alive in liveness_of(self._route, trio.current_time()).items():
-            nursery.start_soon(self._watch, side, alive)
+            nursery.start_soon(self._watch, side)
         nursery.start_soon(self._await_end)
+
+    def _change(self, in_force: InForce) -> None:
+        self._case = self._case.under(in_force)
+        if self._chores is not None:
+            self._chores.case = self._case
+        self._link.settings = self._case.settings
+        alive = liveness_of(self._case.route, trio.current_time())
+        for side, watch in self._watches.items():
+            watch.change(alive.get(side))
 
     async def _read(self, side: Side) -> None:
         while True:
@@ -237,8 +256,8 @@ class StreamRelay:
                 case text:
                     await self._report(Received(side, text))
 
-    async def _watch(self, side: Side, alive: Liveness) -> None:
-        await keep_alive(self._wires[side], alive)
+    async def _watch(self, side: Side) -> None:
+        await self._watches[side].run()
         await self._report(Closed(side, 1006, "no answer to pings", "ping"))
 
     async def _await_end(self) -> None:
@@ -252,7 +271,7 @@ class StreamRelay:
             await trio.lowlevel.checkpoint()  # the link is over: nobody asks any more
 
     async def _drive(self, nursery: trio.Nursery) -> None:
-        chores = _StreamChores(self._case, nursery, self._report)
+        chores = self._chores = _StreamChores(self._case, nursery, self._report)
         while not self._link.is_over:
             event: Event = TimePassed()
             with trio.move_on_at(self._link.deadline() or float("inf")):

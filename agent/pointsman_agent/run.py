@@ -16,10 +16,11 @@ import os
 import secrets as random_secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,14 +28,17 @@ import msgspec
 import structlog
 import trio
 
-from pointsman_agent.activation import Activation
+from pointsman_agent.activation.archive import Archive
+from pointsman_agent.activation.history import History
+from pointsman_agent.activation.movement import Movement
+from pointsman_agent.activation.walk import Activation
 from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.exposition import CONTENT_TYPE
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
-from pointsman_agent.lookingin import SecurityLog, Watching
+from pointsman_agent.lookingin import BundleLog, SecurityLog, Watching
 from pointsman_agent.metrics import Metrics
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
@@ -49,6 +53,7 @@ from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots, write_durably
+from pointsman_agent.sources import Source
 from pointsman_agent.sources.file import FileSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
@@ -142,11 +147,11 @@ class _Agent:
         trio.socket.set_custom_hostname_resolver(names)
         keys = UplinkKeys(self.settings.state / KEYS_FOLDER)
         await trio.to_thread.run_sync(keys.load)
-        uplinks = Uplinks(status, keys, names)
+        uplinks = Uplinks(status, keys, names, holder)
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source = FileSource(self.settings.bundle)
+        source: Source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         metrics = Metrics(holder, status, self.journal.open_transactions, self.journal.commits)
         routes = [
@@ -154,6 +159,7 @@ class _Agent:
             tail_route(Watching(holder, tail, redactor).watch),
             report_route("/api/security-events", SecurityLog(self.journal.security_events_since, redactor).rows),
             *control_routes(RemoteControl(holder, local, self.journal)),
+            report_route("/api/activations", BundleLog(self.journal.bundle_events_since).rows),
             metrics_route(metrics.text, CONTENT_TYPE),
             report_route("/api/transactions", TransactionReport(holder, self.journal.transactions_since).rows),
         ]
@@ -166,12 +172,13 @@ class _Agent:
                 holder, self.journal, status, sessions, uplinks, self.clock, tail, observer, plane=plane, local=local
             )
             listeners = Listeners(house, root)
-            activation = self._activation(house, listeners, root)
+            activation, movement = self._activation(house, listeners, root, source.reload)
             await activation.resume()
-            root.start_soon(source.follow, activation.offer, activation.fail)
+            root.start_soon(movement.run)
+            root.start_soon(source.follow, partial(activation.offer, origin=source.origin), activation.fail)
             root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
-            await self._start_admin(root, house, source, stop, routes)
+            await self._start_admin(root, house, partial(_read_again, source, activation), stop, routes)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             await stop.wait()
@@ -180,13 +187,28 @@ class _Agent:
             root.cancel_scope.cancel()
         log.info("agent ended", site=self.site)
 
-    def _activation(self, house: House, listeners: Listeners, root: trio.Nursery) -> Activation:
-        return Activation(
-            site=self.site,
-            trusted=self.settings.trusted,
-            stored=self.stored,
-            store=self.store,
-            secrets=SecretFolder(self.settings.secrets),
+    def _activation(
+        self, house: House, listeners: Listeners, root: trio.Nursery, ask_again: Callable[[], None]
+    ) -> tuple[Activation, Movement]:
+        archive = Archive(
+            self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
+        )
+        history, one_at_a_time = History(self.journal), trio.Lock()
+        movement = Movement(
+            holder=house.holder,
+            sessions=house.sessions,
+            observer=house.observer,
+            journal=self.journal,
+            status=house.status,
+            clock=self.clock,
+            archive=archive,
+            history=history,
+            one_at_a_time=one_at_a_time,
+        )
+        activation = Activation(
+            archive=archive,
+            movement=movement,
+            history=history,
             holder=house.holder,
             listeners=listeners,
             sessions=house.sessions,
@@ -194,33 +216,54 @@ class _Agent:
             status=house.status,
             clock=self.clock,
             nursery=root,
+            one_at_a_time=one_at_a_time,
+            ask_again=ask_again,
         )
+        return activation, movement
 
     async def _start_admin(
-        self, root: trio.Nursery, house: House, source: FileSource, stop: trio.Event, routes: Routes
+        self,
+        root: trio.Nursery,
+        house: House,
+        reload: Callable[[bool], Awaitable[None]],
+        stop: trio.Event,
+        routes: Routes,
     ) -> None:
         authority = authority_of(self.admin)
         token = random_secrets.token_urlsafe(32)
 
         async def snapshot() -> dict[str, Any]:
-            current = house.holder.current
+            current, waiting = house.holder.current, house.holder.waiting
+            if current is None:
+                return house.status.snapshot(None, {})
             try:
                 open_transactions = await self.journal.open_transactions()
             except JournalFault:
                 open_transactions = {}
-            return house.status.snapshot(None if current is None else current.routing, open_transactions)
+            routes = {identity: in_force.routing.routes[identity] for identity, in_force in waiting.items()}
+            shown = current.routing.routes | routes
+            relayed = [identity for identity, route in shown.items() if route.supervision is not None]
+            observed = house.observer.open_transactions(relayed)
+            return house.status.snapshot(current.routing, open_transactions | observed, routes)
 
         app = admin_app(
             token=token,
             hosts=frozenset({authority, f"localhost:{authority.rpartition(':')[2]}"}),
             snapshot=snapshot,
             is_ready=lambda: house.holder.current is not None,
-            reload=source.reload,
+            reload=reload,
             routes=routes,
         )
         root.start_soon(serve, app, self.admin, stop.wait)
         access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})
         await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
+
+
+async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:
+    """Look for a bundle at once; `is_retry`: also for one that was tried and failed."""
+    if is_retry:
+        await activation.retry()
+    source.reload()
 
 
 async def _say_farewell(listeners: Listeners, sessions: Sessions) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 import trio
 
+from pointsman_agent.inforce import InForce
 from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import EndRequested
 from pointsman_agent.ports import Wire, WireLost
@@ -31,22 +32,25 @@ class Session:
     `connecting` holds the protocols offered upstream while its uplink is being made. A newcomer that offers the same
     takes that uplink over: it is the `heir`, and gets it by `bequeath`. `is_clone`: two devices seem to share the
     identity. `lives_on`: it outlives the task that claimed it, and whoever has it releases it; `on_end` is called when
-    its end is asked for.
+    its end is asked for, `on_change` with what is in force for the station from then on, as long as its connection need
+    not be made anew for it. `listener` is by which it came.
 
     A site has thousands of sessions that nobody waits for, so events are made for who waits.
     """
 
     __slots__ = (
         "_bequeathed", "_end_asked", "_ended", "_inherited", "_is_ended", "_is_ending", "connecting", "ending", "heir",
-        "identity", "is_clone", "lives_on", "on_end", "predecessor",
+        "identity", "is_clone", "listener", "lives_on", "on_change", "on_end", "predecessor",
     )  # fmt: skip
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, identity: str, listener: str = "") -> None:
         self.identity = identity
+        self.listener = listener
         self.ending = _NO_END
         self.is_clone = False
         self.lives_on = False
         self.on_end: Callable[[EndRequested], None] | None = None
+        self.on_change: Callable[[InForce], None] | None = None
         self.connecting: tuple[str, ...] | None = None
         self.heir: Session | None = None
         self.predecessor: Session | None = None
@@ -93,9 +97,10 @@ class Session:
         finally:
             self.on_end = None
 
-    def live_on(self, on_end: Callable[[EndRequested], None]) -> None:
+    def live_on(self, on_end: Callable[[EndRequested], None], on_change: Callable[[InForce], None]) -> None:
         """Outlive the task that claimed it, until it is released; `on_end` may be called at once."""
         self.lives_on = True
+        self.on_change = on_change
         self._end_asked = self.predecessor = None
         if self._is_ending:
             on_end(self.ending)
@@ -105,7 +110,7 @@ class Session:
     def note_end(self) -> None:
         """It has ended."""
         self._is_ended = True
-        self.on_end = None
+        self.on_end = self.on_change = None
         if self._ended is not None:
             self._ended.set()
 
@@ -146,13 +151,20 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._live)
 
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._live.values()))
+
+    def find(self, identity: str) -> Session | None:
+        """Return the session of `identity`, the newest one."""
+        return self._live.get(identity)
+
     def is_connected(self, identity: str) -> bool:
         """Whether `identity` has a session."""
         return identity in self._live
 
     @asynccontextmanager
     async def claim(
-        self, identity: str, *, protocols: tuple[str, ...] = (), address: str = ""
+        self, identity: str, *, protocols: tuple[str, ...] = (), address: str = "", listener: str = ""
     ) -> AsyncIterator[Session]:
         """Yield the session of `identity`, once an older one has ended or its time for that is over.
 
@@ -160,7 +172,7 @@ class Sessions:
         Raises ClonedIdentity for a newcomer that has to wait.
         """
         old = self._live.get(identity)
-        session = Session(identity)
+        session = Session(identity, listener)
         if old is not None:
             session.is_clone = self._is_clone(identity, address)
         self._live[identity] = session
@@ -203,6 +215,33 @@ class Sessions:
         """Ask every session to end."""
         for session in list(self._live.values()):
             session.end(code, reason, error)
+
+
+class Watch:
+    """Pings the peer of a wire, as long as it lives; how often may change."""
+
+    def __init__(self, wire: Wire, alive: Liveness | None) -> None:
+        self._wire = wire
+        self._alive = alive
+        self._changed = trio.CancelScope()
+
+    def change(self, alive: Liveness | None) -> None:
+        """Ping as `alive` says from now on; None: not at all."""
+        if alive is not None and alive.is_like(self._alive):
+            return
+        self._alive = alive
+        self._changed.cancel()
+
+    async def run(self) -> None:
+        """Return when the peer is lost."""
+        while True:
+            self._changed = trio.CancelScope()
+            with self._changed:
+                if self._alive is None:
+                    await trio.sleep_forever()
+                else:
+                    await keep_alive(self._wire, self._alive)
+                return
 
 
 async def keep_alive(wire: Wire, alive: Liveness) -> None:

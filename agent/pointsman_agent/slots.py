@@ -1,7 +1,7 @@
 """Bundles on disk: temporary file, fsync, rename, fsync of the folder. A power cut leaves the old or the new, whole.
 
 STATE/state.json         what is in force: the one file whose replacement is the switch
-STATE/bundles/*.bundle   staged envelopes; all but the one that state.json names are rubbish
+STATE/bundles/*.bundle   staged envelopes; those that state.json does not name are rubbish
 """
 
 import contextlib
@@ -50,8 +50,9 @@ class Slots:
     def save(self, state: StoredState) -> None:
         """Replace the state durably, then remove the bundles that it does not name; raises OSError, nothing changed."""
         write_durably(self._folder / _STATE, msgspec.json.encode(state))
+        needed = state.bundles()
         for path in self._bundles.glob("*"):  # with what a power cut left half written
-            if path.name != state.bundle:
+            if path.name not in needed:
                 with contextlib.suppress(OSError):  # rubbish that stays is rubbish, not a fault
                     path.unlink()
 

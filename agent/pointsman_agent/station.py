@@ -21,7 +21,7 @@ from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
 from pointsman_agent.relay import RelayCase, StreamRelay
-from pointsman_agent.routing import Route
+from pointsman_agent.routing import Route, offered_upstream
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.streams import (
@@ -65,6 +65,36 @@ class House:
     local: LocalStations = field(default_factory=LocalStations)
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An admitted station: what is in force for it, and the protocols to agree on, best first (maybe none)."""
+
+    in_force: InForce
+    route: Route
+    offered: tuple[str, ...]
+    protocols: list[str]
+
+    @classmethod
+    def of(cls, identity: str, in_force: InForce, offered: tuple[str, ...]) -> "Candidate":
+        """Return the station as `in_force` knows it; `offered` are its own protocols."""
+        route = in_force.routing.routes[identity]
+        return cls(in_force, route, offered, offered_upstream(route, offered))
+
+    @property
+    def identity(self) -> str:
+        """The station's."""
+        return self.route.identity
+
+    def still(self, holder: Holder) -> "Candidate | None":
+        """Return it under what is in force for it now; None where its connection would be made otherwise (rule 46)."""
+        now = holder.of(self.identity)
+        if now is self.in_force:
+            return self
+        if now is None or not self.in_force.is_same_link(now, self.identity):
+            return None
+        return Candidate.of(self.identity, now, self.offered)
+
+
 async def serve_connection(house: House, listener_name: str, stream: RawStream, shaken: Callable[[], None]) -> None:
     """Serve one connection to its end. Whatever happens in here stays in here; `stream` is closed at the end.
 
@@ -99,32 +129,40 @@ class _Connection:
 
     async def serve(self, nursery: trio.Nursery) -> None:
         """Serve to the end; tasks of both wires live in `nursery`."""
-        in_force = self._house.holder.current
-        ready = None if in_force is None else in_force.listeners.get(self._listener_name)
-        if in_force is None or ready is None:
+        ready = self._ready()
+        if ready is None:
             return  # accepted in the moment in which the listener went
         with trio.fail_after(HANDSHAKE_WITHIN_S):
             request, peer_name = await self._read_request(nursery, ready)
+        current, ready = self._house.holder.current, self._ready()
+        if current is None or ready is None:
+            return
         opening = request.opening(peer_name)
         profile = ready.listener.security_profile
-        match admit(opening, in_force.routing, in_force.secrets, security_profile=profile):
+        match admit(opening, current.routing, current.secrets, security_profile=profile):
             case Refused() as refused:
                 await self._refuse(request, refused)  # still a handshake: strangers must not pile up behind the bound
-            case Admitted() as admitted:
+            case Admitted(route):
                 self._shaken()
-                await self._claim(nursery, in_force, request, admitted)
+                in_force = self._house.holder.coming(route.identity)
+                assert in_force is not None
+                await self._claim(nursery, request, Candidate.of(route.identity, in_force, opening.offered))
 
-    async def _claim(
-        self, nursery: trio.Nursery, in_force: InForce, request: StationRequest, admitted: Admitted
-    ) -> None:
-        identity, protocols = admitted.route.identity, tuple(admitted.protocols)
+    def _ready(self) -> ReadyListener | None:
+        current = self._house.holder.current
+        return None if current is None else current.listeners.get(self._listener_name)
+
+    async def _claim(self, nursery: trio.Nursery, request: StationRequest, candidate: "Candidate") -> None:
+        identity = candidate.identity
         try:
-            claim = self._house.sessions.claim(identity, protocols=protocols, address=self._address)
+            claim = self._house.sessions.claim(
+                identity, protocols=tuple(candidate.protocols), address=self._address, listener=self._listener_name
+            )
             async with claim as session:
                 if session.is_clone:
                     log.warning("cloned identity", station=identity, address=self._address)
                     await self._keep_security_event(identity, "ClonedIdentity", f"replaced from {self._address}")
-                await self._serve_admitted(nursery, in_force, request, admitted, session)
+                await self._serve_admitted(nursery, request, candidate, session)
         except ClonedIdentity as error:
             status = self._house.status
             status.station(identity).last_error = status.error("replaced", str(error))
@@ -170,42 +208,37 @@ class _Connection:
             log.error("security event not stored", station=identity, error=str(error))
 
     async def _serve_admitted(
-        self,
-        nursery: trio.Nursery,
-        in_force: InForce,
-        request: StationRequest,
-        admitted: Admitted,
-        session: Session,
+        self, nursery: trio.Nursery, request: StationRequest, admitted: "Candidate", session: Session
     ) -> None:
-        if self._house.holder.current is not in_force:  # the bundle changed while an older session ended (rule 46)
+        candidate = admitted.still(self._house.holder)
+        if candidate is None:  # the bundle changed while an older session ended (rule 46)
             await request.refuse(503, [(b"Retry-After", b"1")])
-        elif not admitted.protocols:
-            await self._close_without_protocol(request, admitted)
-        elif admitted.route.supervision is None or has_traces(self._house.journal, admitted.route.identity):
-            await self._serve_locally(request, admitted, session)
+        elif not candidate.protocols:
+            await self._close_without_protocol(request, candidate)
+        elif candidate.route.supervision is None or has_traces(self._house.journal, candidate.identity):
+            await self._serve_locally(request, candidate, session)
         else:
-            await self._relay(nursery, in_force, request, admitted, session)
+            await self._relay(nursery, request, candidate, session)
 
-    async def _close_without_protocol(self, request: StationRequest, admitted: Admitted) -> None:
+    async def _close_without_protocol(self, request: StationRequest, candidate: "Candidate") -> None:
         """OCPP-J 1.6 section 3.2: complete the handshake without a subprotocol, then close at once."""
         status = self._house.status
-        identity = admitted.route.identity
+        identity = candidate.identity
         status.station(identity).last_error = status.error("subprotocol", "none that the configuration allows")
         status.tallies.refused["subprotocol"] += 1
         log.warning("no common subprotocol", station=identity)
         wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
 
-    async def _serve_locally(self, request: StationRequest, admitted: Admitted, session: Session) -> None:
+    async def _serve_locally(self, request: StationRequest, candidate: "Candidate", session: Session) -> None:
         """Serve a station of a local group; of one that now belongs to a supervision, clear what the agent wrote to it
         before its uplink opens (rule 39)."""
-        house = self._house
-        assumed = admitted.route.station.assume_protocol
-        wire = WatchedWire(server_wire(await request.accept(_answered(request, admitted.protocols[0]))))
-        protocol = wire.protocol or assumed or admitted.protocols[0]
+        house, route = self._house, candidate.route
+        wire = WatchedWire(server_wire(await request.accept(_answered(request, candidate.protocols[0]))))
+        protocol = wire.protocol or route.station.assume_protocol or candidate.protocols[0]
         operator = LocalOperator(
             session,
-            admitted.route,
+            route,
             wire,
             protocol,
             house.holder,
@@ -214,61 +247,61 @@ class _Connection:
             status=house.status,
             clock=house.clock,
             observer=house.observer,
-            is_leaving=admitted.route.supervision is not None,
+            is_leaving=route.supervision is not None,
         )
-        _log_connected(admitted.route, protocol)
-        with _connected(house.status, admitted.route, protocol, None), house.tail.joined(admitted.route.identity, wire):
+        _log_connected(route, protocol)
+        with _connected(house.status, route, protocol, None), house.tail.joined(route.identity, wire):
             await operator.run()
 
     async def _relay(
-        self,
-        nursery: trio.Nursery,
-        in_force: InForce,
-        request: StationRequest,
-        admitted: Admitted,
-        session: Session,
+        self, nursery: trio.Nursery, request: StationRequest, admitted: "Candidate", session: Session
     ) -> None:
         house = self._house
         try:
-            uplink = await self._connect(nursery, in_force, admitted, session)
+            uplink = await self._connect(nursery, admitted, session)
         except UplinkRefused as error:
-            await self._refuse_for_uplink(request, admitted, error)
+            await self._refuse_for_uplink(request, admitted.route, error)
             return
-        if uplink is None:
+        candidate, ready = admitted.still(house.holder), self._ready()
+        if uplink is None or candidate is None or ready is None:
+            if uplink is not None:
+                await uplink.close(_GOING_AWAY, "")
             await request.refuse(503, [(b"Retry-After", b"1")])
             return
         try:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
-            _log_connected(admitted.route, uplink.protocol)
-            case = RelayCase(
-                session=session,
-                route=admitted.route,
-                settings=in_force.link_settings(self._listener_name, admitted.route, uplink.protocol or ""),
-                journal=house.journal,
-                status=house.status,
-                uplinks=house.uplinks,
-                in_force=in_force,
-                budget=house.budget,
-                tail=house.tail,
-                observer=house.observer,
-            )
+            _log_connected(candidate.route, uplink.protocol)
+            case = self._case(candidate, ready, session, uplink.protocol or "")
             if house.plane is not None:
                 house.plane.take(case, station, uplink)
             else:
-                with _connected(house.status, admitted.route, uplink.protocol, uplink.protocol):
+                with _connected(house.status, case.route, uplink.protocol, uplink.protocol):
                     await StreamRelay(case, station, uplink).run()
         finally:
             await uplink.close(_GOING_AWAY, "")
 
-    async def _connect(
-        self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
-    ) -> StreamWire | None:
+    def _case(self, candidate: "Candidate", ready: ReadyListener, session: Session, protocol: str) -> RelayCase:
+        house = self._house
+        return RelayCase(
+            session=session,
+            route=candidate.route,
+            settings=candidate.in_force.link_settings(ready, candidate.route, protocol),
+            journal=house.journal,
+            status=house.status,
+            uplinks=house.uplinks,
+            in_force=candidate.in_force,
+            budget=house.budget,
+            tail=house.tail,
+            observer=house.observer,
+        )
+
+    async def _connect(self, nursery: trio.Nursery, candidate: "Candidate", session: Session) -> StreamWire | None:
         """Make the uplink, or take over the one that is being made; None when an heir took ours. Who ends the session
         meanwhile ends the attempt."""
         with trio.CancelScope() as attempt, session.ending_calls(attempt.cancel):
-            session.connecting = tuple(admitted.protocols)
+            session.connecting = tuple(candidate.protocols)
             try:
-                uplink = await self._inherit_or_make(nursery, in_force, admitted, session)
+                uplink = await self._inherit_or_make(nursery, candidate, session)
             except UplinkRefused as error:
                 if session.heir is not None:
                     session.heir.bequeath(error)
@@ -283,23 +316,24 @@ class _Connection:
             return None
         raise UplinkRefused(503, session.ending.error, session.ending.reason, retry_after=1.0)
 
-    async def _inherit_or_make(
-        self, nursery: trio.Nursery, in_force: InForce, admitted: Admitted, session: Session
-    ) -> StreamWire:
+    async def _inherit_or_make(self, nursery: trio.Nursery, candidate: "Candidate", session: Session) -> StreamWire:
         if session.predecessor is not None:
             inherited = await session.inherit()
             if isinstance(inherited, StreamWire):
                 return inherited
-        return await self._house.uplinks.connect(nursery, in_force, admitted.route, admitted.protocols)
+        return await self._house.uplinks.connect(nursery, candidate.in_force, candidate.route, candidate.protocols)
 
-    async def _refuse_for_uplink(self, request: StationRequest, admitted: Admitted, error: UplinkRefused) -> None:
+    async def _refuse_for_uplink(self, request: StationRequest, route: Route, error: UplinkRefused) -> None:
         """The supervision fails, so the station's handshake fails too, never 101 first (rule 6)."""
-        identity = admitted.route.identity
         status = self._house.status
-        status.station(identity).last_error = status.error(error.error, str(error))
+        status.station(route.identity).last_error = status.error(error.error, str(error))
         status.tallies.refused[error.error] += 1
         log.warning(
-            "no uplink", station=identity, operator=admitted.route.station.operator, error=error.error, why=str(error)
+            "no uplink",
+            station=route.identity,
+            operator=route.station.operator,
+            error=error.error,
+            why=str(error),
         )
         headers = []
         if error.status == 503:

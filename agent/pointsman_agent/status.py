@@ -1,16 +1,17 @@
 """What runs, since when, and why not otherwise: the one place where tasks write it down (rule 50). No I/O."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import trio
 from pointsman_schema.bundle import Group
 
 from pointsman_agent.ocpp.answers import rfc3339
-from pointsman_agent.ports import Clock, Failure
+from pointsman_agent.ports import Clock, Failure, Quarantine
 from pointsman_agent.routing import Route, Routing
 from pointsman_agent.strategy.steps import Report
 from pointsman_agent.tallies import Tallies
@@ -91,6 +92,28 @@ class BundleInForce:
     at: str
 
 
+@dataclass(frozen=True, slots=True)
+class PendingMove:
+    """A station that has yet to move from one operator to another (rule 44); times are RFC 3339, `deadline` empty until
+    it was seen. `has_returned`: it was there, and stays where it is until another bundle comes."""
+
+    left: str
+    operator: str
+    since: str
+    deadline: str
+    has_returned: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of the API."""
+        return {
+            "from": self.left,
+            "to": self.operator,
+            "since": self.since,
+            "deadline": self.deadline or None,
+            "returned": self.has_returned,
+        }
+
+
 class Status:
     """What all tasks report, and the object that `status --json` and the API show."""
 
@@ -105,6 +128,9 @@ class Status:
         self.desired: BundleInForce | None = None
         self.active: BundleInForce | None = None
         self.last_failed: Failure | None = None
+        self.quarantine: Quarantine | None = None
+        self.is_on_probation = False
+        self.pending_moves: Mapping[str, PendingMove] = {}
         self.journal_fault: str | None = None
         self.is_clock_behind = False
         self.listener_faults: dict[str, str] = {}
@@ -165,7 +191,7 @@ class Status:
         self._supervisions = {name: record for name, record in self._supervisions.items() if name in known}
 
     def state(self) -> str:
-        """Return the word for the whole: waiting, clock, running or degraded (rule 50)."""
+        """Return the word for the whole: waiting, clock, degraded, probation or running (rule 50)."""
         if self.active is None:
             return "waiting"
         if self.is_clock_behind:
@@ -173,11 +199,20 @@ class Status:
         is_unreachable = any(record.is_reachable is False for record in self._supervisions.values())
         if is_unreachable or self.last_failed is not None or self.journal_fault is not None or self.listener_faults:
             return "degraded"
-        return "running"
+        return "probation" if self.is_on_probation else "running"
 
-    def snapshot(self, routing: Routing | None, open_transactions: dict[str, int]) -> dict[str, Any]:
-        """Return the object of `GET /api/status`; `open_transactions` of local stations, by identity."""
-        stations = [] if routing is None else self._station_rows(routing, open_transactions)
+    def snapshot(
+        self,
+        routing: Routing | None,
+        open_transactions: Mapping[str, int],
+        waiting: Mapping[str, Route] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        """Return the object of `GET /api/status`.
+
+        `open_transactions` by identity: a relayed station is in it only where they are known. `waiting`: the stations
+        that have yet to move, as they are served until then.
+        """
+        stations = [] if routing is None else self._station_rows(routing, open_transactions, waiting)
         return {
             "site": self.site,
             "version": self.version,
@@ -186,6 +221,7 @@ class Status:
                 "desired": _bundle_row(self.desired),
                 "active": _bundle_row(self.active),
                 "lastFailed": _failure_row(self.last_failed),
+                "quarantine": _quarantine_row(self.quarantine),
             },
             "supervisions": [] if routing is None else self._supervision_rows(routing),
             "journal": {"fault": self.journal_fault},
@@ -194,13 +230,17 @@ class Status:
             "stationsConnected": sum(1 for row in stations if row["connected"]),
         }
 
-    def _station_rows(self, routing: Routing, open_transactions: dict[str, int]) -> list[dict[str, Any]]:
+    def _station_rows(
+        self, routing: Routing, open_transactions: Mapping[str, int], waiting: Mapping[str, Route]
+    ) -> list[dict[str, Any]]:
         rows = []
-        for identity, route in sorted(routing.routes.items()):
+        for identity, configured in sorted(routing.routes.items()):
+            route = waiting.get(identity, configured)
+            move = self.pending_moves.get(identity)
             record = self.station(identity)
             self.settle(record)
             is_local = route.supervision is None
-            group = None if not is_local else routing.group_of(route)
+            group = routing.group_of(route) if is_local and route is configured else None
             rows.append(
                 {
                     "station": identity,
@@ -215,9 +255,8 @@ class Status:
                     "lastReceived": _time(record.last_received),
                     "lastSent": _time(record.last_sent),
                     "queue": record.queue if record.traffic is None else record.traffic.queue,
-                    # Transactions of relayed stations are the supervision's; the agent does not observe them.
-                    "openTransactions": open_transactions.get(identity, 0) if is_local else None,
-                    "pendingMove": None,
+                    "openTransactions": open_transactions.get(identity, 0 if is_local else None),
+                    "pendingMove": None if move is None else move.as_json(),
                     "dropped": dict(sorted((record.drops or {}).items())),
                     "noticed": dict(sorted((record.notices or {}).items())),
                 }
@@ -279,6 +318,12 @@ def _failure_row(failure: Failure | None) -> dict[str, Any] | None:
         "code": failure.code,
         "message": failure.message,
     }
+
+
+def _quarantine_row(quarantine: Quarantine | None) -> dict[str, Any] | None:
+    if quarantine is None:
+        return None
+    return {"digest": quarantine.digest, "until": quarantine.until, "why": quarantine.why}
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -2,12 +2,13 @@
 supervision that cannot be reached (rules 4, 6, 9, 21, 27, 56)."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
+import msgspec
 import structlog
 import trio
 from pointsman_schema.bundle import Proxy, Supervision
@@ -15,12 +16,12 @@ from pointsman_schema.bundle import Proxy, Supervision
 from pointsman_agent.clockoffset import SLOW_SHARE, WARN_FROM_S, ClockOffset
 from pointsman_agent.gate import Gate
 from pointsman_agent.handshake import basic_header, key_bytes
-from pointsman_agent.inforce import InForce
+from pointsman_agent.inforce import Holder, InForce
 from pointsman_agent.names import CachedNames
 from pointsman_agent.ocpp.notices import result_time
 from pointsman_agent.ports import SecretValues
 from pointsman_agent.routing import Route, UplinkTarget, uplink_target
-from pointsman_agent.status import Status
+from pointsman_agent.status import Status, SupervisionStatus
 from pointsman_agent.streams import (
     DialError,
     OwnedStream,
@@ -40,6 +41,7 @@ LONGEST_TOLD_S: Final = 4.0
 """Retry-After at most, for who waits at the gate: stations add chance to it, some by a factor, and came back up to
 twice as late as their turn was. Who comes early keeps its turn."""
 PROBE_EVERY_S: Final = 60.0  # a supervision that no station reaches at the moment
+RESOLVES_WITHIN_S: Final = 5.0
 _LEAST_PROBE_WAIT_S: Final = 0.5
 _UNAUTHORIZED: Final = 401
 _HANDSHAKE: Final = frozenset({"http-other", "protocol", "handshake-timeout"})
@@ -52,37 +54,79 @@ class UplinkRefused(Exception):
     """No uplink. `status` is what the station is told, `error` the reason class of rule 50.
 
     `is_down`: it says something of the supervision and so holds back all its stations, not of this station alone
-    (rule 27). `retry_after` is in seconds.
+    (rule 27). `retry_after` is in seconds. `failure` is why no uplink can be made, in words that name no station: empty
+    where this is only not its turn.
     """
 
     def __init__(
-        self, status: int, error: str, detail: str, *, is_down: bool = True, retry_after: float | None = None
+        self,
+        status: int,
+        error: str,
+        detail: str,
+        *,
+        is_down: bool = True,
+        retry_after: float | None = None,
+        failure: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.error = error
         self.is_down = is_down
         self.retry_after = retry_after
+        self.failure = f"{error} ({detail})" if failure is None else failure
+
+
+Outcome = Callable[[InForce, Route, str | None], None]
+"""How a try went: None well, else why not; called for each, also for those that the gate held."""
 
 
 class Uplinks:
-    """Makes uplinks. Remembers, per supervision, who may try, and how its clock goes."""
+    """Makes uplinks. Remembers, per supervision, who may try, and how its clock goes.
 
-    def __init__(self, status: Status, keys: UplinkKeys, names: CachedNames) -> None:
+    A supervision may have two addresses for a while: one that is in force, and another for stations that are about to
+    leave it. Each has a gate of its own; people are shown the first.
+    """
+
+    def __init__(self, status: Status, keys: UplinkKeys, names: CachedNames, holder: Holder) -> None:
         self._status = status
         self._keys = keys
         self._names = names
-        self._gates: dict[str, Gate] = {}
+        self._holder = holder
+        self._gates: dict[tuple[str, str], _Door] = {}
         self.clocks: dict[str, ClockOffset] = {}
+        self.on_outcome: Outcome = lambda in_force, route, failure: None
 
-    def forget(self) -> None:
-        """Start afresh, as a new bundle does: what failed before says nothing of it."""
-        self._gates.clear()
-        self.clocks.clear()
+    def renew(self, names: Collection[str]) -> None:
+        """Start afresh with these supervisions: what failed before says nothing of what is in force for them now."""
+        self._gates = {key: door for key, door in self._gates.items() if key[0] not in names}
+        for name in names:
+            self.clocks.pop(name, None)
+            record = self._status.supervision(name)
+            record.is_reachable = record.last_error = None
 
-    def gate(self, supervision: str) -> Gate:
-        """Return the gate of a supervision."""
-        return self._gates.setdefault(supervision, Gate(random.random))
+    def gate(self, route: Route) -> Gate:
+        """Return the gate of a station's supervision."""
+        return self._door(route).gate
+
+    def _door(self, route: Route) -> "_Door":
+        assert route.supervision is not None
+        assert route.supervision_name is not None
+        return self._door_of(route.supervision_name, route.supervision)
+
+    def _door_of(self, name: str, supervision: Supervision) -> "_Door":
+        key = (name, supervision.url)
+        door = self._gates.get(key)
+        if door is None:
+            door = self._gates[key] = _Door(Gate(random.random))
+        return door
+
+    def _record(self, name: str, supervision: Supervision) -> SupervisionStatus:
+        """Where to note what is heard of a supervision: of one that stations are about to leave nobody is shown it."""
+        current = self._holder.current
+        shown = None if current is None else current.routing.config.supervisions.get(name)
+        if shown is not None and shown.url != supervision.url:
+            return SupervisionStatus()
+        return self._status.supervision(name)
 
     async def connect(self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]) -> StreamWire:
         """Return the connection of `route` to its supervision, to be closed by the caller; its tasks live in `nursery`.
@@ -91,12 +135,18 @@ class Uplinks:
         """
         assert route.supervision is not None
         assert route.supervision_name is not None
-        name = route.supervision_name
-        with self._admitted(name, route.identity), self._failures_noted(name, route):
-            with trio.move_on_after(route.supervision.connect_timeout):
-                return await self._connect(nursery, in_force, route, protocols)
-            detail = f"no connection within {route.supervision.connect_timeout} s"
-            raise UplinkRefused(504, "handshake-timeout", detail)
+        try:
+            with self._admitted(route), self._failures_noted(route):
+                with trio.move_on_after(route.supervision.connect_timeout):
+                    wire = await self._connect(nursery, in_force, route, protocols)
+                    self.on_outcome(in_force, route, None)
+                    return wire
+                detail = f"no connection within {route.supervision.connect_timeout} s"
+                raise UplinkRefused(504, "handshake-timeout", detail)
+        except UplinkRefused as error:
+            if error.failure:
+                self.on_outcome(in_force, route, error.failure)
+            raise
 
     async def store_key(self, in_force: InForce, route: Route, key: bytes) -> None:
         """Store a key that the supervision of `route` set; raises OSError."""
@@ -109,7 +159,7 @@ class Uplinks:
         name = route.supervision_name
         if round_trip_s > route.supervision.message_timeout * SLOW_SHARE:
             log.warning("slow supervision", supervision=name, action=action, seconds=round(round_trip_s, 1))
-        record = self._status.supervision(name)
+        record = self._record(name, route.supervision)
         record.slowest_round_trip_s = max(record.slowest_round_trip_s, round_trip_s)
         said = result_time(text)
         clock = self.clocks.setdefault(name, ClockOffset())
@@ -124,45 +174,53 @@ class Uplinks:
         """Probe a supervision (TCP, TLS) at first, while it is down, and while no station has an uplink. Never ends."""
         supervision = in_force.routing.config.supervisions[name]
         while True:
-            gate, record = self.gate(name), self._status.supervision(name)
+            gate, record = self._door_of(name, supervision).gate, self._status.supervision(name)
             if gate.wants_probe and (gate.is_down or record.stations_up == 0):
                 await self._probe(in_force, name, supervision)
             wait = min(gate.next_try(trio.current_time()), PROBE_WHILE_DOWN_S) if gate.is_down else PROBE_EVERY_S
             await trio.sleep(max(wait, _LEAST_PROBE_WAIT_S))
 
     @contextmanager
-    def _admitted(self, name: str, identity: str) -> Iterator[None]:
-        gate = self.gate(name)
-        held = gate.ask(identity, trio.current_time())
+    def _admitted(self, route: Route) -> Iterator[None]:
+        door = self._door(route)
+        held = door.gate.ask(route.identity, trio.current_time())
         if held is not None:
-            last = self._status.supervision(name).last_error
-            detail = f"{name}: {held.why}, next try in {held.wait_s:.0f} s" + (f" ({last.message})" if last else "")
+            detail = f"{route.supervision_name}: {held.why}, next try in {held.wait_s:.0f} s"
+            last = door.last
             told = min(held.wait_s, LONGEST_TOLD_S)
-            raise UplinkRefused(503, last.error if last else "closed", detail, retry_after=told)
+            raise UplinkRefused(
+                503,
+                last.error if last else "closed",
+                detail + (f" ({last.words})" if last else ""),
+                retry_after=told,
+                failure=last.failure if last and held.is_failing else "",
+            )
         try:
             yield
         finally:
-            gate.done()
+            door.gate.done()
 
     @contextmanager
-    def _failures_noted(self, name: str, route: Route) -> Iterator[None]:
+    def _failures_noted(self, route: Route) -> Iterator[None]:
         assert route.supervision is not None
-        gate, record = self.gate(name), self._status.supervision(name)
+        assert route.supervision_name is not None
+        door, record = self._door(route), self._record(route.supervision_name, route.supervision)
         try:
             yield
         except UplinkRefused as error:
+            door.last = Failed(error.error, str(error), error.failure)
             record.last_error = self._status.error(error.error, f"{route.identity}: {error}")
             if error.is_down:
                 record.is_reachable = False
                 is_handshake = error.error in _HANDSHAKE
-                gate.failed(trio.current_time(), is_handshake=is_handshake, retry_after=error.retry_after)
+                door.gate.failed(trio.current_time(), is_handshake=is_handshake, retry_after=error.retry_after)
                 self._names.forget(_dialled_host(route.supervision, route.identity))
             else:
                 record.is_reachable = True
-                gate.refused(route.identity, trio.current_time())
+                door.gate.refused(route.identity, trio.current_time())
             raise
         record.is_reachable = True
-        gate.connected(route.identity, trio.current_time())
+        door.gate.connected(route.identity, trio.current_time())
 
     async def _connect(
         self, nursery: trio.Nursery, in_force: InForce, route: Route, protocols: list[str]
@@ -203,7 +261,7 @@ class Uplinks:
         assert route.supervision_name is not None
         target = uplink_target(route.supervision.url, route.identity)
         stream = await _dial(in_force, route.supervision_name, target)
-        self._status.supervision(route.supervision_name).certificate_expires = certificate_expiry(stream)
+        self._record(route.supervision_name, route.supervision).certificate_expires = certificate_expiry(stream)
         silence = route.supervision.ping_interval + route.supervision.message_timeout
         detect_silence(stream, user_timeout_s=silence)
         owned = OwnedStream(stream)
@@ -225,22 +283,42 @@ class Uplinks:
                 await owned.finish(drain=False)
 
     async def _probe(self, in_force: InForce, name: str, supervision: Supervision) -> None:
-        record, gate = self._status.supervision(name), self.gate(name)
+        record, door = self._status.supervision(name), self._door_of(name, supervision)
         try:
             with trio.fail_after(supervision.connect_timeout):
                 stream = await _dial(in_force, name, uplink_target(supervision.url, "probe"))
         except (DialError, trio.TooSlowError) as error:
             reason = error.error if isinstance(error, DialError) else "handshake-timeout"
             record.is_reachable = False
-            record.last_error = self._status.error(reason, f"probe: {str(error) or 'no answer'}")
-            gate.failed(trio.current_time())
+            why = str(error) or "no answer"
+            record.last_error = self._status.error(reason, f"probe: {why}")
+            door.last = Failed(reason, why, f"{reason} ({why})")
+            door.gate.failed(trio.current_time())
             self._names.forget(_dialled_host(supervision, "probe"))
             log.info("supervision not reachable", supervision=name, error=reason, why=str(error))
             return
         record.certificate_expires = certificate_expiry(stream)
         stream.close()
         record.is_reachable = True
-        gate.reached(trio.current_time())
+        door.gate.reached(trio.current_time())
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """What failed: reason class, words, and both as in `UplinkRefused.failure`."""
+
+    error: str
+    words: str
+    failure: str
+
+
+class _Door:
+    """The gate of one address of a supervision, and what failed there last."""
+
+    __slots__ = ("gate", "last")
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.last: Failed | None = None
 
 
 def _key_place(in_force: InForce, route: Route) -> tuple[str, str, str, bytes | None]:
@@ -273,6 +351,26 @@ async def _dial(in_force: InForce, name: str, target: UplinkTarget) -> RawStream
     supervision = in_force.routing.config.supervisions[name]
     connect = partial(dial, target.host, target.port, proxy=proxy_address(supervision.proxy, in_force.secrets))
     return await connect(tls=in_force.supervision_contexts[name] if target.is_tls else None)
+
+
+async def unresolved_host(current: InForce, prepared: InForce) -> str | None:
+    """Return why a host has no address that only uplinks of `prepared` go to; None where all have. Bounded."""
+    known = _hosts(current)
+    for host in sorted(_hosts(prepared) - known):
+        try:
+            with trio.fail_after(RESOLVES_WITHIN_S):
+                await trio.socket.getaddrinfo(host, None)
+        except OSError as error:
+            return f"{host} has no address: {error.strerror or error}"
+        except trio.TooSlowError:
+            return f"{host} has no address: no answer within {RESOLVES_WITHIN_S:g} s"
+    return None
+
+
+def _hosts(in_force: InForce) -> set[str]:
+    config = in_force.routing.config
+    operators = {link.operator for link in in_force.links.values() if link.uplink is not None}
+    return {_dialled_host(config.supervisions[name], "any") for name in operators}
 
 
 def _dialled_host(supervision: Supervision, identity: str) -> str:

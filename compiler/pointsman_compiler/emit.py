@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from pointsman_schema.bundle import BundleFormatError, Source, read_payload, write_payload_of
+from pointsman_schema.bundle import BundleFormatError, Input, Source, read_payload, write_payload_of
 from pointsman_schema.envelope import (
     EnvelopeError,
     open_unverified,
@@ -24,6 +24,8 @@ class NewBundle:
     site: str
     digest: str
     payload: bytes
+    inputs: tuple[Input, ...]
+    """The files that it was made of."""
 
 
 def make_bundle(site: ResolvedSite, tree: SourceTree, *, sequence: int, revision: str | None) -> NewBundle:
@@ -31,7 +33,7 @@ def make_bundle(site: ResolvedSite, tree: SourceTree, *, sequence: int, revision
     source = Source(revision=revision, file=site.file)
     lock = lock_of(tree, site.inputs)
     digest, payload = write_payload_of(site.canonical, site=site.site, sequence=sequence, source=source, lock=lock)
-    return NewBundle(site.site, digest, payload)
+    return NewBundle(site.site, digest, payload, tuple(lock.inputs))
 
 
 def emit(bundle: NewBundle, keys: Sequence[Ed25519PrivateKey] = ()) -> bytes:

@@ -21,6 +21,8 @@ _PLACES: Final = {
     "pre-commit-config.yaml": ".pre-commit-config.yaml",
     "github-workflow.yml": ".github/workflows/sites.yml",
     "gitlab-ci.yml": ".gitlab-ci.yml",
+    "comment.py": "pipeline/comment.py",
+    "CODEOWNERS": ".github/CODEOWNERS",
 }
 
 

@@ -54,6 +54,19 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """A site's file, read: `document` is None where it is no YAML of ours, or holds too many secrets.
+
+    `problems` say why, or which secrets stand in it; `shape` are those of its schema.
+    """
+
+    file: str
+    document: Document | None
+    problems: tuple[Problem, ...]
+    shape: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FleetFile:
     """The fleet's file: `document` is None where there is none, or none that can be read."""
 
@@ -84,21 +97,31 @@ class Judge:
 
     def judge(self, file: str) -> Judged:
         """Return what the site in `file` has come to."""
+        return self.judge_opened(self.open(file))
+
+    def open(self, file: str) -> Opened:
+        """Return what `file` says, and what is wrong with it whatever else the tree holds."""
         document = self._document(file)
         if isinstance(document, list):
-            return Judged(SiteReport(file, tuple(document)))
+            return Opened(file, None, tuple(document))
         clear = tuple(until_too_many(find_clear_secrets(document)))
         if len(clear) > SHOWN_AT_MOST:  # whatever else is said could show a secret that was not looked for any more
+            return Opened(file, None, clear)
+        return Opened(file, document, clear, tuple(find_shape_problems(document, "site")))
+
+    def judge_opened(self, opened: Opened) -> Judged:
+        """Return what the site has come to that was opened, from this tree or from one that has the same file."""
+        file, document, clear = opened.file, opened.document, opened.problems
+        if document is None:
             return Judged(SiteReport(file, clear))
-        shape = find_shape_problems(document, "site")
         has_all = self.fleet_file is None or self.fleet.document is not None
         if not isinstance(document.data, dict) or not has_all:  # without its catalogue a site would seem to lack much
-            return Judged(SiteReport(file, tuple(shape)))
+            return Judged(SiteReport(file, opened.shape))
         site, broken = render_templates(lay(site_id(file), document, self.fleet.document))
         grouping = group_stations(site)
         attachments = self._attachments.read(site)
         problems = [*until_too_many(broken), *self._rules(site, grouping, attachments, clear)]
-        problems += where_no_rule_objects(shape, problems)
+        problems += where_no_rule_objects(opened.shape, problems)
         resolved = None
         if self.fleet.is_sound and not any(problem.severity == "error" for problem in problems):
             resolved = self._resolved(site, grouping, attachments, problems)

@@ -5,7 +5,8 @@ file holds the configuration's digest of each site, so that a later run proves t
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
@@ -19,6 +20,32 @@ from pointsman_compiler.sources import SourceTree
 
 PLAN_KEY: Final = "lock"
 """Where the JSON of a plan has its lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What a later run must give: each site's configuration, or, for sites that have no digest here, the same files.
+
+    `files` are None in a lock of digests alone. The same files give the same only where `made_with` is the same: the
+    versions of the compiler and of the time zone data.
+    """
+
+    digests: Mapping[str, str]
+    files: Mapping[str, str] | None = None
+    made_with: tuple[str, str] | None = None
+
+    def only(self, sites: Collection[str]) -> "Locked":
+        """Return what is said of `sites`."""
+        return replace(self, digests={site: digest for site, digest in self.digests.items() if site in sites})
+
+
+class _PlanJson(msgspec.Struct, rename="camel"):
+    """The part of a plan that locks."""
+
+    lock: dict[SiteId, Digest]
+    compiler: str | None = None
+    tzdata: str | None = None
+    files: dict[str, Digest] | None = None
 
 
 class LockUnreadable(ValueError):
@@ -36,26 +63,40 @@ def lock_text(digests: Mapping[str, str]) -> str:
     return json.dumps(digests, indent=2, sort_keys=True) + "\n"
 
 
-def read_lock(text: bytes) -> dict[str, str]:
-    """Return site → configuration's digest from a lock file, or from a plan's JSON; raises LockUnreadable."""
+def read_lock(text: bytes) -> Locked:
+    """Return what a lock file locks, or a plan's JSON; raises LockUnreadable."""
     try:
         found = msgspec.json.decode(text)
         if isinstance(found, dict) and isinstance(found.get(PLAN_KEY), dict):
-            found = found[PLAN_KEY]
-        return msgspec.convert(found, dict[SiteId, Digest])
+            plan = msgspec.convert(found, _PlanJson)
+            made_with = (plan.compiler, plan.tzdata) if plan.compiler and plan.tzdata else None
+            return Locked(plan.lock, plan.files, made_with)
+        return Locked(msgspec.convert(found, dict[SiteId, Digest]))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise LockUnreadable(f"this is no lock: {error}") from error
 
 
-def differences(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
-    """Yield, in the order of sites, how `found` differs from what was `locked`: a sentence part for each site."""
-    for site in sorted({*locked, *found}):
+def differences(locked: Locked, found: Mapping[str, tuple[str, Sequence[Input]]]) -> Iterator[str]:
+    """Yield, in the order of sites, how what was `found` differs from what is locked: a sentence part for each site.
+
+    `found` has the configuration's digest of each site, and the files that it was made of.
+    """
+    versions = (compiler_version(), tzdata_version())
+    for site in sorted({*locked.digests, *found}):
         if site not in found:
             yield f"{site} is locked, but there is no such site"
-        elif site not in locked:
+        elif site in locked.digests:
+            if locked.digests[site] != found[site][0]:
+                yield f"{site} gives {_short(found[site][0])}, but {_short(locked.digests[site])} is locked"
+        elif locked.files is None:
             yield f"{site} is not in the lock"
-        elif locked[site] != found[site]:
-            yield f"{site} gives {_short(found[site])}, but {_short(locked[site])} is locked"
+        elif locked.made_with != versions:
+            was = " and tzdata ".join(locked.made_with or ("another version",))
+            yield f"{site} was planned by pointsman {was}, and this is {' and tzdata '.join(versions)}"
+        else:
+            changed = [one.file for one in found[site][1] if locked.files.get(one.file) != one.digest]
+            if changed:
+                yield f"{site}: {', '.join(changed)} is not as it was planned"
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_schema.bundle import Input
 
 from pointsman_compiler.emit import OldBundle, emit, make_bundle, read_old
 from pointsman_compiler.judging import Judge, SiteReport
@@ -40,7 +41,7 @@ class Made:
 
     site: str
     digest: str
-    inputs: tuple[str, ...]
+    inputs: tuple[Input, ...]
     is_staged: bool
     old: OldBundle | None
     """What the bundle in place says, where there is a file."""
@@ -98,7 +99,7 @@ class Press:
         is_current = old is not None and old.is_trusted and old.says(bundle) and not order.write_all
         if not is_current:
             (order.staging / f"{site.site}{order.suffix}").write_bytes(emit(bundle, self._keys))
-        return Made(site.site, bundle.digest, site.inputs, not is_current, old)
+        return Made(site.site, bundle.digest, bundle.inputs, not is_current, old)
 
     def _in_place(self, site: str) -> OldBundle | None:
         try:

@@ -1,15 +1,14 @@
 """What git says of a sites folder: the commit that a release is made of, and whether its inputs are that commit's."""
 
-import os
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-GIT_WITHIN_S: Final = 60.0
-"""Ours to choose: a cold cache over a network disk takes seconds, a hanging disk for ever."""
+from pointsman_compiler.git import GitFailed, git
 
+MOST_COMMITS: Final = 10_000
+"""Of more no change is made that anybody reviews."""
 NUMBER_IT: Final = "give --sequence N, a number that rises with each release"
 
 
@@ -52,23 +51,22 @@ def read_head(root: Path) -> Head:
     return Head(revision, int(committed), known, changed)
 
 
+def read_trailers(repository: Path, before: str, after: str, key: str) -> list[str]:
+    """Return the values of the trailers `key` in the commits that `after` has and `before` has not.
+
+    Both are hashes of commits. Raises RevisionError.
+    """
+    form = f"--format=%(trailers:key={key},valueonly=true,unfold=true)"
+    listed = _git(repository, "log", "--no-show-signature", f"--max-count={MOST_COMMITS}", form, f"{before}..{after}")
+    return [line for line in listed.splitlines() if line]
+
+
 def _names(output: str) -> frozenset[str]:
     return frozenset(output.split("\0"))
 
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", "-c", "core.quotePath=false", *arguments],
-            cwd=root,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-            capture_output=True,
-            timeout=GIT_WITHIN_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RevisionError(f"git cannot be asked for the commit time of HEAD ({error})") from error
-    if done.returncode != 0:
-        said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[0]
-        raise RevisionError(f"git knows no commit time of HEAD here ({said})")
-    return done.stdout.decode(errors="surrogateescape")
+        return git(root, *arguments).decode(errors="surrogateescape")
+    except GitFailed as error:
+        raise RevisionError(f"git knows no commit time of HEAD here ({error})") from error

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import fields
 
 from pointsman_schema.bundle import Config, KeyPair, Listener, Protocol, Proxy, Supervision, UplinkPassword
 
@@ -99,7 +98,7 @@ def station_links(config: Config) -> dict[str, StationLink]:
 
 
 def _uplink(supervision: Supervision) -> Uplink:
-    return Uplink(*(getattr(supervision, field.name) for field in fields(Uplink)))
+    return Uplink(*(getattr(supervision, name) for name in Uplink.__struct_fields__))
 
 
 def _station_changes(before: Config, after: Config, changed_secrets: Collection[str]) -> dict[str, StationChange]:
@@ -175,7 +174,9 @@ def _listener_kind(old: Listener | None, new: Listener | None) -> ListenerKind |
 
 def _differing(old: Struct, new: Struct) -> list[str]:
     """The fields in which the two differ, by their names in a bundle."""
-    return [_camel(field.name) for field in fields(old) if getattr(old, field.name) != getattr(new, field.name)]
+    if old == new:
+        return []
+    return [_camel(name) for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)]
 
 
 def _camel(name: str) -> str:

@@ -40,6 +40,7 @@ BOUNDED = {
     ("session", "all_ended", "wait"): CALLER,
     ("session", "inherit", "wait"): "the predecessor's connectTimeout, and its end in any case",
     ("session", "keep_alive", "sleep_forever"): SESSION,
+    ("session", "run", "sleep_forever"): "as the session, or until pings are configured",
     ("session", "keep_alive", "sleep_until"): "a ping interval, 60 s at most",
     ("station", "_close_without_protocol", "accept"): STREAM,
     ("station", "_relay", "accept"): STREAM,

@@ -80,9 +80,8 @@ async def test_r51_tls_tells_the_certificate_also_of_a_server_that_is_not_believ
 async def test_r51_a_name_that_is_not_there_and_a_port_where_nobody_listens(tmp_path: Path) -> None:
     async with running_agent(tmp_path, a_unique_config(f"ws://127.0.0.1:{free_port()}/ocpp")) as agent:
         refused = await report_of(agent)
-        agent.write(a_unique_config("ws://nowhere.invalid/ocpp"), sequence=2)
-        await agent.reload()
-        await agent.wait_status(lambda status: status["bundle"]["active"]["sequence"] == 2)
+    (tmp_path / "other").mkdir()
+    async with running_agent(tmp_path / "other", a_unique_config("ws://nowhere.invalid/ocpp")) as agent:
         unknown = await report_of(agent)
 
     assert steps_of(refused) == [("dns", "ok"), ("tcp", "fail")]

@@ -77,7 +77,7 @@ def of(status: Status, config: Config | None = CONFIG) -> Metrics:
     """Return the metrics of an agent that has `config` in force."""
     holder = Holder()
     if config is not None:
-        holder.current = InForce(Routing(read_payload(open_unverified(a_bundle(config)))), {}, {}, {})
+        holder.current = InForce(Routing(read_payload(open_unverified(a_bundle(config)))), {}, {}, {}, {})
     return Metrics(holder, status, none_open, Durations(COMMITS_FROM_S))
 
 

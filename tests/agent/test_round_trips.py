@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pointsman_agent.inforce import Holder
 from pointsman_agent.names import CachedNames
 from pointsman_agent.routing import Route
 from pointsman_agent.status import Status
@@ -19,7 +20,7 @@ SAME_TIME = '[3,"1",{"currentTime":"2026-11-22T12:00:00Z"}]'
 def events(folder: Path, round_trip_s: float, text: str) -> tuple[list[str], Status]:
     """Return what is warned of after one answer, and the status."""
     status = Status("0", FakeClock())
-    uplinks = Uplinks(status, UplinkKeys(folder), CachedNames())
+    uplinks = Uplinks(status, UplinkKeys(folder), CachedNames(), Holder())
     with capture_logs() as logged:
         uplinks.answered(ROUTE, "Heartbeat", round_trip_s, text)
     return [entry["event"] for entry in logged if entry["log_level"] == "warning"], status

@@ -35,7 +35,7 @@ def test_r48_without_a_bundle_the_agent_waits() -> None:
     snapshot = status.snapshot(None, {})
 
     assert (snapshot["site"], snapshot["version"], snapshot["state"]) == ("test-site", "0.1.0", "waiting")
-    assert snapshot["bundle"] == {"desired": None, "active": None, "lastFailed": None}
+    assert snapshot["bundle"] == {"desired": None, "active": None, "lastFailed": None, "quarantine": None}
     assert (snapshot["supervisions"], snapshot["stations"]) == ([], [])
     assert (snapshot["stationsTotal"], snapshot["stationsConnected"]) == (0, 0)
     status.last_failed = Failure(None, None, AT, "unsigned", "m")
@@ -83,6 +83,7 @@ def test_the_bundle_rows() -> None:
             "code": "secret-missing",
             "message": "secret 'x' is missing",
         },
+        "quarantine": None,
     }
 
 

@@ -22,14 +22,14 @@ class Agent:
 
     def __init__(self) -> None:
         self.is_ready = True
-        self.reloads = 0
+        self.reloads: list[bool] = []
 
     async def snapshot(self) -> dict[str, Any]:
         await trio.lowlevel.checkpoint()
         return STATUS
 
-    def reload(self) -> None:
-        self.reloads += 1
+    async def reload(self, is_retry: bool) -> None:
+        self.reloads.append(is_retry)
 
     def app(self, *hosts: str) -> ASGIApp:
         return admin_app(
@@ -121,9 +121,10 @@ async def test_a_reload_is_asked_by_post_only() -> None:
 
     assert (await ask("/api/reload", "GET", BEARER, agent=agent)).status_code == 405
     assert (await ask("/api/reload", "POST", agent=agent)).status_code == 401
-    assert agent.reloads == 0
+    assert agent.reloads == []
     assert (await ask("/api/reload", "POST", BEARER, agent=agent)).status_code == 202
-    assert agent.reloads == 1
+    assert (await ask("/api/reload?retry=true", "POST", BEARER, agent=agent)).status_code == 202
+    assert agent.reloads == [False, True]
 
 
 # --- On a socket ---------------------------------------------------------------------------------------------------

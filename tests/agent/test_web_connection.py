@@ -42,12 +42,16 @@ async def served(status: dict[str, Any] | None = None) -> AsyncIterator[str]:
 
     sock = bind("127.0.0.1", 0)
     authority, stop = authority_of(sock), trio.Event()
+
+    async def reload(is_retry: bool) -> None:
+        pass
+
     app = admin_app(
         token=TOKEN,
         hosts=frozenset({authority}),
         snapshot=snapshot,
         is_ready=lambda: True,
-        reload=lambda: None,
+        reload=reload,
         routes=[Route("/api/echo", echo, methods=["POST"]), Route("/api/stumble", stumble)],
     )
     async with trio.open_nursery() as nursery:

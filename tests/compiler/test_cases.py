@@ -15,6 +15,7 @@ import pytest
 from pointsman_compiler.build import CheckResult, check
 from pointsman_compiler.catalogue.corpus import case_tree
 from pointsman_compiler.problems import Problem
+from support.recorded import recorded
 
 CASES = sorted(path for path in (Path(__file__).parent / "cases").iterdir() if (path / "sites").is_dir())
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -57,13 +58,6 @@ def test_the_corpus_has_a_case_for_every_code_of_the_rules() -> None:
     codes = {f"PM{part[:3]}" for part in text.split('"PM')[1:]}
     assert len(codes) > 40
     assert {code for code in codes if code not in expected} == set()
-
-
-def recorded(path: Path, found: str) -> str:
-    """What the file at `path` expects; with REGENERATE=1 it is written first."""
-    if os.environ.get("REGENERATE") == "1":
-        path.write_text(found)
-    return path.read_text()
 
 
 def written(result: CheckResult) -> str:

@@ -82,7 +82,7 @@ def test_the_commands_of_its_pipelines_hook_and_page_exist(folder: Path) -> None
     commands = {
         command
         for text in texts
-        for command in re.findall(r"(?<=pointsman )(?:check|compile|explain|keygen)[^\n#>]*", text)
+        for command in re.findall(r"(?<=pointsman )(?:check|compile|explain|keygen|plan)[^\n#>]*", text)
     }
     assert len(commands) >= 5
     for command in commands:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pointsman_compiler.sources import KEPT_BYTES, LARGEST_READ_BYTES, SourceError, SourceTree
+from pointsman_compiler.stores.folder import Folder
 
 
 def tree_of(root: Path, *files: str) -> SourceTree:
@@ -117,13 +118,13 @@ def test_given_files_stand_below_the_root_as_though_they_were_there(tmp_path: Pa
 
 
 def test_a_stamp_changes_with_its_file(tmp_path: Path) -> None:
-    tree = tree_of(tmp_path, "fr/a.yaml", "b.csv", ".hidden", "_draft/c.yaml")
+    tree_of(tmp_path, "fr/a.yaml", "b.csv", ".hidden", "_draft/c.yaml")
     (tmp_path / "dangling").symlink_to("nowhere")
-    before = tree.stamps()
+    before = Folder(tmp_path).stamps()
 
     (tmp_path / "b.csv").write_text("another length")
 
-    after = tree.stamps()
+    after = Folder(tmp_path).stamps()
     assert list(before) == ["b.csv", "fr/a.yaml"]
     assert before["fr/a.yaml"] == after["fr/a.yaml"]
     assert before["b.csv"] != after["b.csv"]

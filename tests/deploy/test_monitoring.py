@@ -27,6 +27,7 @@ WITHIN_S: Final = 50.0
 HEALTHY: Final = {
     'up{job="pointsman"}': "1x120",
     'pointsman_state{site="a",state="waiting"}': "0x120",
+    'pointsman_bundle_quarantined{site="a"}': "0x120",
     'pointsman_supervision_reachable{site="a",supervision="acme"}': "1x120",
     'pointsman_stations{site="a",operator="acme"}': "10x120",
     'pointsman_stations_connected{site="a",operator="acme"}': "9x120",
@@ -50,6 +51,7 @@ FAULTS: Final = {
     "PointsmanAgentDown": {'up{job="pointsman"}': "0x120"},
     "PointsmanNoBundle": {'pointsman_state{site="a",state="waiting"}': "1x120"},
     "PointsmanBundleRefused": {'pointsman_bundle_refused{site="a",code="unsigned"}': "1x120"},
+    "PointsmanBundleWentBack": {'pointsman_bundle_quarantined{site="a"}': "1x120"},
     "PointsmanSupervisionUnreachable": {
         'pointsman_supervision_reachable{site="a",supervision="acme"}': "0x120",
     },

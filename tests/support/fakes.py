@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import trio
 from pointsman_agent.entries import (
+    BundleEvent,
     Entry,
     OpenTransaction,
     OwnStart,
@@ -79,7 +80,7 @@ class MemoryStore:
         """Replace the state, forget what it does not name."""
         self._fail_if_asked()
         self.state = state
-        self.staged = {name: envelope for name, envelope in self.staged.items() if name == state.bundle}
+        self.staged = {name: envelope for name, envelope in self.staged.items() if name in state.bundles()}
 
     def _fail_if_asked(self) -> None:
         if self.fault is not None:
@@ -136,7 +137,7 @@ class MemoryJournal:
             case OwnStart():
                 self._tokens[entry.token] = entry.station
                 receipt = Receipt()
-            case TransactionSample() | SecurityEvent():
+            case TransactionSample() | SecurityEvent() | BundleEvent():
                 receipt = Receipt()
         self.newest = max(self.newest, rfc3339(self._clock.now()))
         if not receipt.is_repeat:

@@ -201,7 +201,9 @@ class Peers:
                 leg.reading.set()
         await trio.sleep(self._random.uniform(*LIFE_S))
         leg.reading.set()
-        if link.is_ending:
+        if link.is_ending:  # poured upon, and still here: on a slow machine it may read again before it is too much
+            with suppress(*BROKEN):
+                await leg.close(1000)
             return
         link.is_ending = True
         with suppress(*BROKEN):

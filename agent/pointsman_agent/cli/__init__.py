@@ -10,7 +10,7 @@ import click
 
 from pointsman_agent.cli.connectiontest import test
 from pointsman_agent.cli.doctor import doctor
-from pointsman_agent.cli.lookingin import security_events, tail
+from pointsman_agent.cli.lookingin import activations, security_events, tail
 from pointsman_agent.cli.outcome import EXIT_FAILED, fail
 from pointsman_agent.cli.reload import reload
 from pointsman_agent.cli.remote import call, reset, start, stop, unlock
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(run, status, stations, reload, test, tail, security_events, doctor),
+    *(run, status, stations, reload, test, tail, security_events, activations, doctor),
     *(call, start, stop, reset, unlock, transactions),
 )
 

@@ -1,4 +1,4 @@
-"""`pointsman-agent tail` and `security-events`: what passes, and what the security log has."""
+"""`pointsman-agent tail`, `security-events` and `activations`: what passes, and what the journal has beside it."""
 
 import json
 import os
@@ -48,6 +48,22 @@ def security_events(since: str | None, state: Path, url: str | None, as_json: bo
         rows, is_cut = get_report(find_access(state, url), "security-events", moment(since))
     warn_of_cut(rows, is_cut=is_cut)
     show(rows, as_json, lambda: security_events_text(rows, colour=sys.stdout.isatty()))
+
+
+@click.command(epilog="Example: pointsman-agent activations --since 7d")
+@since_option
+@state_option
+@admin_url_option
+@json_option
+def activations(since: str | None, state: Path, url: str | None, as_json: bool) -> None:
+    """List what became of bundles: put in force, proven, refused, gone back, and why."""
+    from pointsman_agent.client import find_access, get_report
+    from pointsman_agent.messagetables import activations_text
+
+    with asking_agent():
+        rows, is_cut = get_report(find_access(state, url), "activations", moment(since))
+    warn_of_cut(rows, is_cut=is_cut)
+    show(rows, as_json, lambda: activations_text(rows, colour=sys.stdout.isatty()))
 
 
 @contextmanager

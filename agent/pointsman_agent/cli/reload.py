@@ -11,9 +11,10 @@ from pointsman_agent.cli.outcome import asking_agent
 @click.command(epilog="Example: pointsman-agent reload --state /var/lib/pointsman")
 @state_option
 @admin_url_option
-def reload(state: Path, url: str | None) -> None:
-    """Let the agent read its bundle at once."""
+@click.option("--retry", "is_retry", is_flag=True, help="Also try what failed before: a bundle in quarantine, moves.")
+def reload(state: Path, url: str | None, *, is_retry: bool) -> None:
+    """Let the agent read its bundle and the secrets at once."""
     from pointsman_agent.client import ask_reload, find_access
 
     with asking_agent():
-        ask_reload(find_access(state, url))
+        ask_reload(find_access(state, url), is_retry=is_retry)

@@ -20,7 +20,7 @@ def status(state: Path, url: str | None, as_json: bool) -> None:
 
     found = _get_status(state, url)
     show(found, as_json, lambda: status_text(found, colour=sys.stdout.isatty()))
-    sys.exit(0 if found["state"] == "running" else EXIT_NO)
+    sys.exit(0 if found["state"] in ("running", "probation") else EXIT_NO)
 
 
 @click.command(epilog="Example: pointsman-agent stations LYO-03")

@@ -5,7 +5,7 @@ from typing import Final
 
 from pointsman_schema.badgelist import fold_badge
 
-from pointsman_agent.entries import OpenTransaction, SecurityEvent, TransactionRecord
+from pointsman_agent.entries import BundleEvent, OpenTransaction, SecurityEvent, TransactionRecord
 
 MOST_IN_A_REPORT: Final = 100_000  # rows; a report is one answer of the admin interface
 
@@ -72,6 +72,18 @@ def security_events_before(
     return [(number, received, SecurityEvent(*fields)) for number, received, *fields in rows]
 
 
+def bundle_events_before(
+    database: sqlite3.Connection, before: int, moment: str, at_most: int
+) -> list[tuple[int, str, BundleEvent]]:
+    """Return what became of bundles, as `security_events_before` does."""
+    sql = (
+        "SELECT id, received, what, digest, sequence, origin, detail, station FROM bundle_events"
+        " WHERE received >= ? AND id < ? ORDER BY id DESC LIMIT ?"
+    )
+    rows = database.execute(sql, (moment, before, at_most))
+    return [(number, received, BundleEvent(*fields)) for number, received, *fields in rows]
+
+
 def facts_of(database: sqlite3.Connection, station: str) -> dict[str, str]:
     """Return what is remembered of a station, by name."""
     sql = "SELECT name, value FROM station_facts WHERE station = ? ORDER BY name"
@@ -96,6 +108,6 @@ def station_of_token(database: sqlite3.Connection, token: str) -> str | None:
 
 def newest(database: sqlite3.Connection) -> str:
     """Return when the newest entry was received (RFC 3339, UTC), empty in a new journal."""
-    tables = ("events", "security_events", "station_facts")
+    tables = ("events", "security_events", "station_facts", "bundle_events")
     found = [database.execute(f"SELECT max(received) FROM {table}").fetchone()[0] for table in tables]
     return max((moment for moment in found if moment is not None), default="")

@@ -66,7 +66,21 @@ CREATE TABLE station_facts (
 CREATE TABLE own_starts (token TEXT PRIMARY KEY, station TEXT NOT NULL, received TEXT NOT NULL) STRICT;
 """
 
-_VERSIONS: Final = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = """
+CREATE TABLE bundle_events (
+    id INTEGER PRIMARY KEY,
+    received TEXT NOT NULL,
+    what TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    sequence INTEGER,
+    origin TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    station TEXT NOT NULL           -- empty: of the whole site
+) STRICT;
+CREATE INDEX bundle_event_age ON bundle_events (received);
+"""
+
+_VERSIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 SCHEMA_VERSION: Final = len(_VERSIONS)
 
 

@@ -16,6 +16,7 @@ import outcome
 import trio
 
 from pointsman_agent.entries import (
+    BundleEvent,
     Entry,
     OpenTransaction,
     Receipt,
@@ -109,6 +110,14 @@ class SqliteJournal:
     ) -> list[tuple[str, SecurityEvent]]:
         """Return the security log from `moment` on, each event with its time of receipt; as `transactions_since`."""
         read = partial(reading.security_events_before, moment=moment)
+        found = await self._paged(read, reading.LAST_NUMBER, lambda row: row[0], at_most)
+        return [(received, event) for _, received, event in found]
+
+    async def bundle_events_since(
+        self, moment: str, at_most: int = reading.MOST_IN_A_REPORT
+    ) -> list[tuple[str, BundleEvent]]:
+        """Return what became of bundles from `moment` on, as `security_events_since`."""
+        read = partial(reading.bundle_events_before, moment=moment)
         found = await self._paged(read, reading.LAST_NUMBER, lambda row: row[0], at_most)
         return [(received, event) for _, received, event in found]
 

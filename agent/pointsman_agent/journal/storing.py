@@ -6,6 +6,7 @@ from typing import Final
 from pointsman_schema.badgelist import fold_badge
 
 from pointsman_agent.entries import (
+    BundleEvent,
     Entry,
     OwnStart,
     Receipt,
@@ -39,6 +40,8 @@ def store(database: sqlite3.Connection, entry: Entry, received: str) -> Receipt:
         case OwnStart():
             database.execute("INSERT INTO own_starts VALUES (?, ?, ?)", (entry.token, entry.station, received))
             return Receipt()
+        case BundleEvent():
+            return _bundle_event(database, entry, received)
 
 
 def forget_before(database: sqlite3.Connection, moment: str, at_most: int) -> int:
@@ -55,6 +58,8 @@ def forget_before(database: sqlite3.Connection, moment: str, at_most: int) -> in
         " ORDER BY received LIMIT ?2)",
         "DELETE FROM security_events WHERE id IN"
         " (SELECT id FROM security_events WHERE received < ?1 ORDER BY received LIMIT ?2)",
+        "DELETE FROM bundle_events WHERE id IN"
+        " (SELECT id FROM bundle_events WHERE received < ?1 ORDER BY received LIMIT ?2)",
         "DELETE FROM own_starts WHERE token IN (SELECT token FROM own_starts WHERE received < ?1 LIMIT ?2)",
     ):
         gone += database.execute(sql, (moment, at_most)).rowcount
@@ -186,6 +191,15 @@ def _security_event(database: sqlite3.Connection, event: SecurityEvent, received
     database.execute(
         "INSERT INTO security_events (received, station, kind, detail, timestamp, text) VALUES (?, ?, ?, ?, ?, ?)",
         (received, event.station, event.kind, event.detail, event.timestamp, event.text),
+    )
+    return Receipt()
+
+
+def _bundle_event(database: sqlite3.Connection, event: BundleEvent, received: str) -> Receipt:
+    database.execute(
+        "INSERT INTO bundle_events (received, what, digest, sequence, origin, detail, station)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (received, event.what, event.digest, event.sequence, event.origin, event.detail, event.station),
     )
     return Receipt()
 

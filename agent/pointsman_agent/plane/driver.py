@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 import trio
 
+from pointsman_agent.inforce import InForce
 from pointsman_agent.ocpp.events import EndRequested, Event
 from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.ocpp.link import Link
@@ -43,7 +44,7 @@ class Plane:
         case.status.connected(case.route, supervision.protocol, supervision.protocol)
         case.status.station(case.route.identity).traffic = pair
         case.tail.join(case.route.identity, pair)
-        case.session.live_on(relayed.end)
+        case.session.live_on(relayed.end, relayed.change)
 
     def release(self, case: RelayCase, pair: Pair) -> None:
         """Take note that a station is not relayed any more."""
@@ -70,12 +71,19 @@ class _Relayed(Chores):
         """The session is to end."""
         self._tell(ending)
 
+    def change(self, in_force: InForce) -> None:
+        """Another bundle is in force, for which the link need not be made anew."""
+        case = self.case = self.case.under(in_force)
+        if self.pair is not None:
+            now = trio.current_time()
+            self.pair.change(case.settings, liveness_of(case.route, now))
+
     def over(self) -> None:
         """Both sockets are gone."""
         pair, self.pair = self.pair, None
         if pair is not None:
             pair.part()
-            self._plane.release(self._case, pair)
+            self._plane.release(self.case, pair)
 
     async def _report(self, event: Event) -> None:
         self._tell(event)
@@ -91,6 +99,6 @@ class _Relayed(Chores):
         try:
             await work(*args)
         except Exception as error:  # the error boundary of a station (rule 30)
-            log.exception("station dropped", station=self._case.route.identity)
+            log.exception("station dropped", station=self.case.route.identity)
             if self.pair is not None:
                 self.pair.broken(error)

@@ -6,7 +6,7 @@ import structlog
 
 from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import Close, Closed, Command, Drop, EndRequested, Event, Send, TimePassed
-from pointsman_agent.ocpp.intercepts import Side
+from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link, Passing
 from pointsman_agent.outbox import OutputBudget
 from pointsman_agent.plane.channel import Channel
@@ -62,7 +62,7 @@ class Pair:
         now: float,
     ) -> None:
         """Begin to relay. `alive` says how each side is pinged; a side that is not in it is not."""
-        self._station_alive, self._supervision_alive = alive.get(Side.STATION), alive.get(Side.SUPERVISION)
+        self._ping_as(alive)
         self._station, self._supervision = (
             Channel(handed[side], reactor, self, side, budget, now) for side in (Side.STATION, Side.SUPERVISION)
         )
@@ -74,6 +74,19 @@ class Pair:
             for each in handed.values():
                 each.sock.close()
             raise
+
+    def change(self, settings: LinkSettings, alive: dict[Side, Liveness]) -> None:
+        """Act by other settings from now on, and ping otherwise."""
+        self.link.settings = settings
+        self._ping_as(alive)
+
+    def _ping_as(self, alive: dict[Side, Liveness]) -> None:
+        """Begin to ping otherwise where that is another way; what is due stays due."""
+        station, supervision = alive.get(Side.STATION), alive.get(Side.SUPERVISION)
+        if station is None or not station.is_like(self._station_alive):
+            self._station_alive = station
+        if supervision is None or not supervision.is_like(self._supervision_alive):
+            self._supervision_alive = supervision
 
     def tell(self, event: Event, now: float) -> None:
         """Feed the link an event from outside: something was stored, the session is to end."""

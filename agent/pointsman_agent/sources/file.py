@@ -1,12 +1,13 @@
 """A bundle file that is followed by a slow poll: a rename is noticed within seconds, on any file system."""
 
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import trio
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
+
+from pointsman_agent.sources import Fail, Offer
 
 POLL_EVERY_S: Final = 2.0  # watchers take seconds to cancel and miss network file systems; a stat costs microseconds
 
@@ -28,9 +29,12 @@ class FileSource:
         self._seen = self._told = None
         self._asked.set()
 
-    async def follow(
-        self, offer: Callable[[bytes], Awaitable[object]], fail: Callable[[str, str], Awaitable[None]]
-    ) -> None:
+    @property
+    def origin(self) -> str:
+        """The path."""
+        return str(self._path)
+
+    async def follow(self, offer: Offer, fail: Fail) -> None:
         """Call `offer` with the content whenever the file is another one, `fail` when it is missing or unreadable.
 
         Never ends.
@@ -50,7 +54,7 @@ class FileSource:
             with trio.move_on_after(self._poll_every_s):
                 await self._asked.wait()
 
-    async def _tell(self, code: str, fault: str, fail: Callable[[str, str], Awaitable[None]]) -> None:
+    async def _tell(self, code: str, fault: str, fail: Fail) -> None:
         """A fault is told once, not at each poll; after it the file is offered again, which lifts what was told."""
         self._seen = None
         if fault != self._told:

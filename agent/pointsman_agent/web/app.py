@@ -58,10 +58,11 @@ def admin_app(
     hosts: frozenset[str],
     snapshot: Callable[[], Awaitable[dict[str, Any]]],
     is_ready: Callable[[], bool],
-    reload: Callable[[], None],
+    reload: Callable[[bool], Awaitable[None]],
     routes: Routes = (),
 ) -> ASGIApp:
-    """Return the application. `hosts` are the Host headers under which it answers, `routes` what else it has."""
+    """Return the application. `hosts` are the Host headers under which it answers, `routes` what else it has; `reload`
+    is told whether what failed before is to be tried again too."""
 
     async def status(request: Request) -> Response:
         return JSONResponse(await snapshot())
@@ -73,7 +74,7 @@ def admin_app(
         return PlainTextResponse("ready\n") if is_ready() else PlainTextResponse("no bundle in force\n", 503)
 
     async def read_again(request: Request) -> Response:
-        reload()
+        await reload(request.query_params.get("retry") == "true")
         return JSONResponse({"reload": "asked"}, 202)
 
     return Starlette(

@@ -14,6 +14,7 @@ from pointsman_compiler.cli.compile import compile_
 from pointsman_compiler.cli.explain import explain
 from pointsman_compiler.cli.init import init
 from pointsman_compiler.cli.outcome import EXIT_CODES, FileFailure
+from pointsman_compiler.cli.plan import plan
 from pointsman_compiler.cli.schemas import schema
 from pointsman_compiler.cli.signing import keygen, sign
 
@@ -34,6 +35,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # the reader of a pipe has seen enough: click ends quietly
+        except MemoryError as error:
+            raise FileFailure("memory ran out", "split the change, or allow more") from error
         except OSError as error:
             raise FileFailure(f"the output cannot be written: {error.strerror or error}") from error
 
@@ -49,5 +52,5 @@ def main() -> None:
     """
 
 
-for _command in (init, check, compile_, explain, show, verify, sign, keygen, schema):
+for _command in (init, check, compile_, plan, explain, show, verify, sign, keygen, schema):
     main.add_command(_command)

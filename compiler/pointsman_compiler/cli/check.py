@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from pointsman_compiler.cli import options
+from pointsman_compiler.cli.confined import confinable
 from pointsman_compiler.cli.outcome import ANSWER_IS_NO, source_failures
 from pointsman_compiler.cli.reports import FORMATS, report
 from pointsman_compiler.cli.trees import open_tree, survey
@@ -33,6 +34,7 @@ _SITE_LINE: Final = re.compile(rb"^site:[ \t]*([a-z0-9-]{1,63})[ \t]*(?:#.*)?\r?
     "--within", metavar="DIR", type=click.Path(path_type=Path), help="With -: the sites folder it belongs to."
 )
 @click.option("--as", "name", metavar="FILE", help="With -: the file's name in that folder; default SITE.yaml.")
+@confinable
 def check(
     root: Path,
     form: str,

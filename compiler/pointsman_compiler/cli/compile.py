@@ -1,7 +1,7 @@
 """`compile`: sites without errors → bundles in a folder."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from pointsman_compiler.cli.signing import private_keys
 from pointsman_compiler.cli.trees import OpenTree, open_tree, survey
 
 if TYPE_CHECKING:
+    from pointsman_compiler.lock import Locked
     from pointsman_compiler.press import Made, Order
     from pointsman_compiler.revision import Head
 
@@ -84,7 +85,7 @@ def _made(
     """The records of the bundles, all laid aside; with an error anywhere there is nothing to put into place."""
     verdict, made = survey(opened, at, sites, jobs, order)
     if verdict.problems:
-        click.echo(text_report(opened.tree, verdict, sys.stderr), nl=False, err=True)
+        click.echo(text_report(opened.tree, verdict.problems, sys.stderr), nl=False, err=True)
     if verdict.errors:
         raise Failure("nothing was written", "mend the errors above, or choose sites without any: --site ID")
     return made
@@ -107,12 +108,12 @@ def _demand_unchanged(head: "Head | None", made: "Sequence[Made]") -> None:
     if head is None:
         return
     try:
-        head.demand_unchanged(file for one in made for file in one.inputs)
+        head.demand_unchanged(item.file for one in made for item in one.inputs)
     except RevisionError as error:
         raise Failure(str(error), error.help) from error
 
 
-def _read_lock(path: Path) -> dict[str, str]:
+def _read_lock(path: Path) -> "Locked":
     from pointsman_compiler.lock import LockUnreadable, read_lock
 
     with file_failures():
@@ -123,11 +124,11 @@ def _read_lock(path: Path) -> dict[str, str]:
         raise Failure(f"{path}: {error}", "name a file that `compile --lock-file` or `plan` wrote") from error
 
 
-def _demand_locked(expected: Mapping[str, str], made: "Sequence[Made]", sites: Sequence[str]) -> None:
+def _demand_locked(expected: "Locked", made: "Sequence[Made]", sites: Sequence[str]) -> None:
     from pointsman_compiler.lock import differences
 
-    wanted = {site: digest for site, digest in expected.items() if not sites or site in sites}
-    found = list(differences(wanted, {one.site: one.digest for one in made}))
+    wanted = expected.only(sites) if sites else expected
+    found = list(differences(wanted, {one.site: (one.digest, one.inputs) for one in made}))
     if found:
         more = f"\n  and {len(found) - SHOWN_AT_MOST} more" if len(found) > SHOWN_AT_MOST else ""
         listed = "".join(f"\n  {one}" for one in found[:SHOWN_AT_MOST])

@@ -53,6 +53,6 @@ def _resolved(root: Path, site: str, at: datetime) -> "ResolvedSite":
     judged = next(judge.judge(file) for file in opened.files if site_id(file) == site)
     if judged.resolved is None:
         verdict = conclude(opened.tree, judge.fleet, opened.names, [judged.report], [site])
-        click.echo(text_report(opened.tree, verdict, sys.stderr), nl=False, err=True)
+        click.echo(text_report(opened.tree, verdict.problems, sys.stderr), nl=False, err=True)
         raise Failure(f"{site} does not compile, so nothing can be explained", "mend the errors above")
     return judged.resolved

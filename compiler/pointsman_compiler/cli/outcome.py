@@ -10,11 +10,12 @@ DONE: Final = 0
 ANSWER_IS_NO: Final = 1
 WRONG_USAGE: Final = 2
 STALE: Final = 3
+CHANGES: Final = 5
 FILE_FAILED: Final = 6
 
 EXIT_CODES: Final = (
-    "Exit codes: 0 done; 1 the input has problems, or the answer is no; 2 wrong usage; 3 a lock does not match; 6 a "
-    "file failed."
+    "Exit codes: 0 done; 1 the input has problems, or the answer is no; 2 wrong usage; 3 a lock does not match; 5 "
+    "something changes; 6 a file failed."
 )
 
 

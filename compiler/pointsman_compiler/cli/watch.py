@@ -17,7 +17,8 @@ from pointsman_compiler.cli.trees import open_tree
 if TYPE_CHECKING:
     from pointsman_compiler.build import Verdict
     from pointsman_compiler.judging import SiteReport
-    from pointsman_compiler.sources import SourceTree, Stamp
+    from pointsman_compiler.sources import SourceTree
+    from pointsman_compiler.stores.folder import Stamp
 
 LOOK_EVERY_S: Final = 0.5
 """Ours to choose: sooner than people look up from their editor."""
@@ -57,10 +58,12 @@ class Watcher:
         from pointsman_compiler.judging import Judge
         from pointsman_compiler.press import Survey
         from pointsman_compiler.sources import SourceTree
+        from pointsman_compiler.stores.folder import Folder
 
-        tree = SourceTree(self._root)
+        folder = Folder(self._root)
+        tree = SourceTree(folder)
         with source_failures():
-            stamps = tree.stamps()
+            stamps = folder.stamps()
             if stamps == self._stamps:
                 return tree, None
             files, names = tree.site_files()
@@ -90,5 +93,5 @@ class Watcher:
 def _show(tree: "SourceTree", verdict: "Verdict | None") -> None:
     if verdict is None:
         return
-    click.echo(text_report(tree, verdict, sys.stdout), nl=False)
+    click.echo(text_report(tree, verdict.problems, sys.stdout), nl=False)
     click.echo(f"{len(verdict.sites)} sites: {verdict.errors} errors, {verdict.warnings} warnings; waiting for changes")

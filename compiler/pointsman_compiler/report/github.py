@@ -5,7 +5,7 @@
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pointsman_compiler.problems import Problem, sort_problems
@@ -35,8 +35,13 @@ def _command(problem: Problem, root: str) -> str:
     }
     if place.end_line != place.line:  # GitHub takes columns within one line only
         del properties["col"], properties["endColumn"]
-    written = ",".join(f"{name}={value.translate(_PROPERTY)}" for name, value in properties.items())
-    return f"::{problem.severity} {written}::{_text(problem, root).translate(_DATA)}"
+    return workflow_command(problem.severity, properties, _text(problem, root))
+
+
+def workflow_command(name: str, properties: Mapping[str, str], message: str) -> str:
+    """Return one command, escaped as GitHub wants it."""
+    written = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in properties.items())
+    return f"::{name} {written}::{message.translate(_DATA)}"
 
 
 def _text(problem: Problem, root: str) -> str:

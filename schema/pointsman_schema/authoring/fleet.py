@@ -2,9 +2,10 @@
 
 from pointsman_schema.authoring.parts import NAME_MESSAGE, listeners, shared_definitions, variables
 from pointsman_schema.authoring.site import DIALECT
-from pointsman_schema.authoring.terms import Schema, choice, closed, flag, named, reference
+from pointsman_schema.authoring.terms import Schema, choice, closed, flag, listed, named, reference
 
 FLEET_ID = "https://pointsman.example/schema/fleet.v1.schema.json"
+ACKNOWLEDGED = ["risk/reload", "risk/reconnect", "risk/authority-move", "risk/security-downgrade", "risk/fleet-wide"]
 
 
 def fleet_schema() -> Schema:
@@ -71,6 +72,13 @@ def _policy() -> Schema:
                 "any: badges may stand in files. secretOnly: only secrets may hold badge numbers.",
                 ["any", "secretOnly"],
                 "any",
+            ),
+            "acknowledge": listed(
+                "Acknowledge",
+                "Labels of a plan that somebody must acknowledge before it is merged: by a trailer such as "
+                "`Acknowledge: risk/authority-move` in a commit's message.",
+                choice("Label", "A label of a plan.", ACKNOWLEDGED),
+                ["risk/authority-move", "risk/security-downgrade"],
             ),
         },
     )

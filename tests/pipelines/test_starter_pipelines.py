@@ -1,0 +1,86 @@
+"""The pipelines that `pointsman init` lays down, run on a repository that it made; what they install is here."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.command import pointsman
+from support.forges import TOKEN, a_forge
+from support.repositories import a_repository, commit, git
+from support.workflows import Runner, load, steps
+
+LYON = "sites/fr/lyon-part-dieu.yaml"
+INSTALLS = ("pip install", "apt-get")
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """The merge of a change is checked out; `main` has gone on meanwhile."""
+    folder = tmp_path / "repository"
+    pointsman("init", folder)
+    a_repository(folder)
+    commit(folder, {}, "The start")
+    git(folder, "switch", "-qc", "change")
+    text = (folder / LYON).read_text()
+    commit(folder, {LYON: text.replace("LYO-04, LYO-05]", "LYO-04]").replace("[LYO-06,", "[LYO-05, LYO-06,")})
+    git(folder, "switch", "-q", "main")
+    commit(folder, {"notes.md": "meanwhile\n"})
+    git(folder, "merge", "-q", "--no-ff", "--no-edit", "change")
+    (tmp_path / "runner").mkdir()
+    expressions = {"github.token": TOKEN, "github.event.pull_request.number": "12", "secrets.POINTSMAN_KEY": "unused"}
+    return Runner(folder, tmp_path / "runner", expressions, {"HOME": str(tmp_path)})
+
+
+def run_all(runner: Runner, job: Any) -> None:
+    for step in steps(job):
+        if "run" in step and not step["run"].startswith(INSTALLS):
+            done = runner.run(step)
+            assert done.returncode == 0, done.stderr
+
+
+def test_on_github_a_pull_request_is_checked_planned_and_commented(runner: Runner) -> None:
+    jobs = load(runner.folder / ".github" / "workflows" / "sites.yml")["jobs"]
+
+    with a_forge() as forge:
+        runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
+        run_all(runner, jobs["plan"])
+        run_all(runner, jobs["comment"])
+
+        assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
+        assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move"]
+    assert runner.summary.startswith("### 1 of 3 sites changes.")
+
+
+def test_on_github_what_is_merged_is_compiled_and_signed(runner: Runner, tmp_path: Path) -> None:
+    pointsman("keygen", tmp_path / "release")
+    runner.expressions = {"secrets.POINTSMAN_KEY": (tmp_path / "release.key").read_text()}
+
+    run_all(runner, load(runner.folder / ".github" / "workflows" / "sites.yml")["jobs"]["compile"])
+
+    assert len(list((runner.folder / "bundles").iterdir())) == 3
+    bundle = runner.folder / "bundles" / "lyon-part-dieu.bundle"
+    assert pointsman("verify", bundle, "--trust", tmp_path / "release.pub").returncode == 0
+
+
+def test_on_gitlab_a_merge_request_is_checked_planned_and_commented(runner: Runner) -> None:
+    pipeline = load(runner.folder / ".gitlab-ci.yml")
+    git(runner.folder, "remote", "add", "origin", str(runner.folder))
+
+    with a_forge() as forge:
+        runner.environment |= {
+            "GITLAB_CI": "true",
+            "CI_API_V4_URL": forge.url,
+            "CI_PROJECT_ID": "3",
+            "CI_MERGE_REQUEST_IID": "12",
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(runner.folder, "merge-base", "HEAD^1", "HEAD^2"),
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            "POINTSMAN_COMMENT_TOKEN": TOKEN,
+        }
+        for name in ("check", "plan", "comment"):
+            done = runner.run({"run": "\n".join(pipeline[name]["script"])})
+            assert done.returncode == 0, done.stderr
+
+        assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
+        assert forge.labels == ["bug", "risk/authority-move", "risk/reconnect"]
+    assert json.loads((runner.folder / "code-quality.json").read_text()) == []
