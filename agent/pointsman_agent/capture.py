@@ -28,10 +28,10 @@ class Capture:
         self.rows: deque[Row] = deque(maxlen=KEPT)
         self.count = 0
 
-    def beyond(self, count: int) -> list[Row]:
-        """Return what came after the first `count`, as far as it is kept."""
-        wanted = min(self.count - count, len(self.rows))
-        return list(self.rows)[len(self.rows) - wanted :] if wanted > 0 else []
+    @property
+    def newest_first(self) -> list[Row]:
+        """Return all that is kept."""
+        return list(reversed(self.rows))
 
     def add(self, rows: list[Row]) -> None:
         """Keep messages."""

@@ -1,42 +1,41 @@
 """What changes on the controller, told to those who follow it.
 
 The status is looked at twice a second while somebody follows, and less often where looking takes long, so that
-followers never cost more than a twentieth of the agent's time. What is new in it is told by its name:
-
-    status      the object of `GET /api/status` without its stations
-    stations    stations that changed; with `whole`, all there are
-    log         a log line
-    message     a message of the one station that is followed, as `tail` shows it
+followers never cost more than a twentieth of the agent's time.
 
 A follower has no queue. It knows which version of the status it has told, and asks for what is newer; one that does not
 read misses nothing but the states in between, and holds up nobody.
 """
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import trio
 
-from pointsman_agent.capture import Capture
-from pointsman_agent.happenings import Happenings
-
 LOOK_EVERY_S: Final = 0.5
 REST: Final = 20  # times as long as a look took
 MOST_FOLLOWERS: Final = 16
 SIGN_OF_LIFE_EVERY_S: Final = 5.0
-MOST_LINES: Final = 100  # of the log, to who begins to follow
 _PASSING: Final = frozenset({"lastReceived", "lastSent"})
 """Of a station's row: what changes with every message, and is no news but to who follows that station alone."""
 
 Row = dict[str, Any]
-Event = tuple[str, object]
 
 
 class TooManyFollowers(Exception):
     """No more can follow at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a follower was not told yet: `status` is the object of `GET /api/status` without its stations, None when it
+    is as it was; `stations` those that changed, all of them where `is_whole`."""
+
+    status: Row | None
+    stations: list[Row]
+    is_whole: bool
 
 
 @dataclass(slots=True)
@@ -51,9 +50,8 @@ class _Station:
 class Live:
     """The status as it was looked at last, by versions."""
 
-    def __init__(self, snapshot: Callable[[], Awaitable[Row]], happenings: Happenings) -> None:
+    def __init__(self, snapshot: Callable[[], Awaitable[Row]]) -> None:
         self._snapshot = snapshot
-        self._happenings = happenings
         self._followers = 0
         self._is_followed = trio.Event()
         self._looked = trio.Event()
@@ -74,43 +72,33 @@ class Live:
             await trio.sleep(max(LOOK_EVERY_S, REST * (trio.current_time() - began)))
 
     @asynccontextmanager
-    async def following(
-        self, station: str | None, look: Callable[[], Capture | None] = lambda: None
-    ) -> "AsyncIterator[Follower]":
-        """Follow all, or one station and what `look` returns of its messages. Raises TooManyFollowers."""
+    async def following(self, station: str | None) -> "AsyncIterator[Follower]":
+        """Follow all, or one station, until the block ends. Raises TooManyFollowers."""
         if self._followers >= MOST_FOLLOWERS:
             raise TooManyFollowers(f"{MOST_FOLLOWERS} follow already")
         self._followers += 1
         self._is_followed.set()
         try:
-            await self._looked.wait()
-            yield Follower(self, self._happenings, station, look)
+            yield Follower(self, station)
         finally:
             self._followers -= 1
             if not self._followers:
                 self._is_followed = trio.Event()
 
-    async def wait(self) -> None:
-        """Wait for the next look."""
+    async def next_look(self) -> None:
+        """Wait until the status was looked at once more."""
         await self._looked.wait()
 
-    def news(self, since: int, station: str | None) -> Iterator[Event]:
-        """Yield what is newer than the version `since`."""
-        if self._status_version > since:
-            yield "status", self._status
+    def news(self, since: int, station: str | None) -> tuple[int, News]:
+        """Return the version of the last look, and what is newer than the version `since`."""
+        status = self._status if self._status_version > since else None
         if station is not None:
             found = self._stations.get(station)
-            if found is not None and found.changed > since:
-                yield "stations", {"whole": False, "stations": [found.row]}
-        elif self._whole_version > since:
-            yield "stations", {"whole": True, "stations": [each.row for each in self._stations.values()]}
-        elif changed := [each.row for each in self._stations.values() if each.told > since]:
-            yield "stations", {"whole": False, "stations": changed}
-
-    @property
-    def version(self) -> int:
-        """Of the last look."""
-        return self._version
+            rows = [found.row] if found is not None and found.changed > since else []
+            return self._version, News(status, rows, is_whole=False)
+        is_whole = self._whole_version > since
+        rows = [each.row for each in self._stations.values() if is_whole or each.told > since]
+        return self._version, News(status, rows, is_whole=is_whole)
 
     def _take(self, status: Row) -> None:
         self._version += 1
@@ -125,49 +113,34 @@ class Live:
             known = self._stations[name]
             if row != known.row:
                 known.changed = self._version
-                if any(value != known.row[key] for key, value in row.items() if key not in _PASSING):
+                if any(value != known.row.get(key) for key, value in row.items() if key not in _PASSING):
                     known.told = self._version
                 known.row = row
 
 
 class Follower:
-    """One who follows: `events` returns what it was not told yet."""
+    """One who follows."""
 
-    def __init__(
-        self, live: Live, happenings: Happenings, station: str | None, look: Callable[[], Capture | None]
-    ) -> None:
+    def __init__(self, live: Live, station: str | None) -> None:
         self._live = live
-        self._happenings = happenings
         self._station = station
-        self._look = look
         self._version = 0
-        self._lines = max(0, happenings.count - MOST_LINES)
-        self._messages = 0
-        self._capture: Capture | None = None
 
-    async def next_chunk(self) -> bytes:
-        """Wait for news, for a bounded time, and return it as a server sends events (HTML standard, section 9.2)."""
-        events = self._events()
+    async def next_look(self) -> None:
+        """Wait until there may be news."""
+        await self._live.next_look()
+
+    def take(self) -> News | None:
+        """Return what this follower was not told yet; None when there is nothing."""
+        self._version, news = self._live.news(self._version, self._station)
+        return news if news.status is not None or news.stations or news.is_whole else None
+
+    async def next(self) -> News | None:
+        """Wait for news, for a bounded time; None when there were none."""
         with trio.move_on_after(SIGN_OF_LIFE_EVERY_S):
-            while not events:
-                await self._live.wait()
-                events = self._events()
-        return b"".join(_event(*event) for event in events) or b": nothing new\n\n"
-
-    def _events(self) -> list[Event]:
-        events = list(self._live.news(self._version, self._station))
-        self._version = self._live.version
-        if self._station is None:
-            events += [("log", row) for row in self._happenings.since(self._lines)]
-            self._lines = self._happenings.count
-        capture = self._look()
-        if capture is not self._capture:
-            self._capture, self._messages = capture, 0
-        if capture is not None:
-            events += [("message", row) for row in capture.beyond(self._messages)]
-            self._messages = capture.count
-        return events
-
-
-def _event(name: str, data: object) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+            while True:
+                await self.next_look()
+                news = self.take()
+                if news is not None:
+                    return news
+        return None

@@ -1,8 +1,8 @@
 """Who may ask the admin interface what: bearer tokens of two roles, sessions of browsers, the names it goes by.
 
 A token reads, or operates, which is reading and asking stations, bundles and connections to do something. A browser
-cannot show a token in an address, so it trades one, or a ticket that is good once, for a cookie. A cookie only reads, so
-that no page of others can make a browser do anything here.
+cannot show a token with an address, so it trades one, or a ticket that is good once, for a cookie. A cookie only reads,
+so that no page of others can make a browser do anything here.
 """
 
 import hmac
@@ -17,7 +17,10 @@ SESSION_LASTS_S: Final = 12 * 3600.0
 TICKET_LASTS_S: Final = 120.0
 MOST_SESSIONS: Final = 64  # the oldest goes when one more comes
 _TOKEN_BYTES: Final = 32
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_HTTP_PORT: Final = 80
+_HTTPS_PORT: Final = 443
+_LONGEST_PORT: Final = 5  # digits
+_NO_PORT: Final = -1
 
 
 class Role(IntEnum):
@@ -81,7 +84,8 @@ class Admission:
     tokens: Tokens
     sessions: BrowserSessions
     hosts: Container[str]
-    cookie: str = "pointsman"
+    cookie: str
+    is_tls: bool
 
 
 def _issue(kept: dict[str, float], until: float) -> str:
@@ -93,28 +97,34 @@ def _issue(kept: dict[str, float], until: float) -> str:
 
 
 class Hosts:
-    """The Host headers under which the interface answers: its names, on its port.
+    """The Host headers under which the interface answers: `authorities` (`host:port`), names on `port`.
 
-    `takes_addresses`: also any IP address. A name may be bound to our address by whoever owns it, so that a page of
-    theirs would count as ours (DNS rebinding); an address cannot.
+    `takes_addresses`: also any IP address with any port. A name may be bound to our address by whoever owns it, so that
+    a page of theirs would count as ours (DNS rebinding); an address cannot.
     """
 
-    def __init__(self, names: Iterable[str], port: int, *, scheme: str = "http", takes_addresses: bool = False) -> None:
-        self._names = frozenset(name.lower() for name in names)
-        self._port = port
-        self._default = _DEFAULT_PORTS[scheme]
+    def __init__(self, names: Iterable[str], port: int, *, is_tls: bool = False, takes_addresses: bool = False) -> None:
+        self._default = _HTTPS_PORT if is_tls else _HTTP_PORT
+        known = (_split(name.lower()) for name in names)
+        self._known = frozenset((name, port if given is None else given) for name, given in known)
         self._takes_addresses = takes_addresses
 
     def __contains__(self, authority: object) -> bool:
         if not isinstance(authority, str):
             return False
-        name, colon, port = authority.lower().rpartition(":")
-        if not colon or authority.endswith("]"):
-            name, port = authority.lower(), str(self._default)
-        if not port.isascii() or not port.isdecimal() or int(port) != self._port:
-            return False
-        name = name.removeprefix("[").removesuffix("]")
-        return name in self._names or (self._takes_addresses and _is_address(name))
+        name, port = _split(authority.lower())
+        if (name, self._default if port is None else port) in self._known:
+            return True
+        return self._takes_addresses and port != _NO_PORT and _is_address(name)
+
+
+def _split(authority: str) -> tuple[str, int | None]:
+    """The name and the port of `host:port`; None without one, `_NO_PORT` where it is none."""
+    name, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        return authority.removeprefix("[").removesuffix("]"), None
+    is_number = port.isascii() and port.isdecimal() and len(port) <= _LONGEST_PORT
+    return name.removeprefix("[").removesuffix("]"), int(port) if is_number else _NO_PORT
 
 
 def _is_address(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the admin interface answers: JSON of the status behind a token, and health checks without one."""
+"""What the admin interface answers: JSON behind a token, and health checks without one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from pointsman_agent.web.access import Admission
 from pointsman_agent.web.errors import AdminError
 from pointsman_agent.web.gate import Gate, refused
+from pointsman_agent.web.openapi import DOCUMENT_PATH, document
 
 Routes = Sequence[BaseRoute]
 """What else the interface has: of parts of the agent that this one does not know."""
@@ -25,6 +26,7 @@ def admin_app(
     snapshot: Callable[[], Awaitable[dict[str, Any]]],
     is_ready: Callable[[], bool],
     reload: Callable[[bool], Awaitable[None]],
+    version: str = "",
     routes: Routes = (),
 ) -> ASGIApp:
     """Return the application. `routes` is what else it has; `reload` is told whether what failed before is to be tried
@@ -43,10 +45,14 @@ def admin_app(
         await reload(request.query_params.get("retry") == "true")
         return JSONResponse({"reload": "asked"}, 202)
 
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(document(version))
+
     return Starlette(
         routes=[
             Route("/api/status", status),
             Route("/api/reload", read_again, methods=["POST"]),
+            Route(DOCUMENT_PATH, openapi),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *routes,

@@ -11,9 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pointsman_agent.web.access import Admission, Role
 
 LOGIN_PATH: Final = "/login"
-_OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN_PATH})
-_OPEN_BELOW: Final = "/assets/"
-"""What a page looks like, and nothing of the site."""
+LOGOUT_PATH: Final = "/logout"
+ASSETS_PATH: Final = "/assets/"
+"""What pages look like, and nothing of the site."""
+_OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN_PATH, LOGOUT_PATH})
 _READING: Final = frozenset({"GET", "HEAD"})
 
 _HEADERS: Final = {
@@ -22,7 +23,7 @@ _HEADERS: Final = {
         " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with less, a browser says `Origin: null` of our own forms
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -64,13 +65,13 @@ class Gate:
         if origin is not None and _authority_of(origin) not in self._admission.hosts:
             return refused(403, "the Origin header is not this controller's")
         path = request.url.path
-        if path in _OPEN_PATHS or path.startswith(_OPEN_BELOW):
+        if path in _OPEN_PATHS or path.startswith(ASSETS_PATH):
             return None
         role = self._role_of(request)
         if role is None:
             return _who_are_you(request)
         if role is Role.READ and request.method not in _READING:
-            return refused(403, "what was shown only reads; the token of STATE/admin.json operates")
+            return refused(403, "this token or session only reads; the token of STATE/admin.json operates")
         return None
 
     def _role_of(self, request: Request) -> Role | None:
