@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors workflows bench bench-isolation bench-stations fuzz soak chaos clean
+.PHONY: help setup test test-agent-alone docs demo lint types floors workflows bench bench-isolation bench-stations fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint              ruff, formatting, import floors, pipelines"
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
+	@echo "make screenshots       the status page as it is, into docs/screenshots (needs Chromium)"
 	@echo "make bench             speed, each figure as a ratio in one run"
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
@@ -93,6 +94,9 @@ fuzz: setup
 soak: MINUTES = 30
 soak: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.soak --minutes $(MINUTES)
+
+screenshots: setup
+	@PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/screenshots
 
 clean:
 	rm -rf .venv .venv-agent build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

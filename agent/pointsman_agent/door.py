@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import socket
-import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +13,7 @@ from starlette.types import ASGIApp
 from pointsman_agent.settings import Settings
 from pointsman_agent.slots import write_durably
 from pointsman_agent.web.access import Admission, BrowserSessions, Hosts, Role, Tokens, new_token
-from pointsman_agent.web.certificate import follow_certificate
+from pointsman_agent.web.certificate import AdminCertificate
 from pointsman_agent.web.server import authority_of, serve
 
 ADMIN_FILE: Final = "admin.json"
@@ -22,21 +21,22 @@ ADMIN_FILE: Final = "admin.json"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """The bound socket of the admin interface, and what opens it. `context` None: it speaks plain HTTP."""
+    """The bound socket of the admin interface, and what opens it. `certificate` None: it speaks plain HTTP."""
 
     settings: Settings
     sock: socket.socket
-    context: ssl.SSLContext | None
+    certificate: AdminCertificate | None
     token: str
     admission: Admission
 
     async def open(self, root: trio.Nursery, app: ASGIApp, stop: trio.Event) -> None:
         """Serve `app` in `root` until `stop`, and say in the state folder where."""
         access = msgspec.json.encode(self._access())
-        root.start_soon(serve, app, self.sock, stop.wait, self.context)
-        if self.context is not None and self.settings.admin_tls is not None:
-            files = self.settings.admin_tls
-            root.start_soon(follow_certificate, self.context, files.certificate, files.key)
+        context = None
+        if self.certificate is not None:
+            context = self.certificate.context
+            root.start_soon(self.certificate.follow)
+        root.start_soon(serve, app, self.sock, stop.wait, context)
         await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
 
     def _access(self) -> dict[str, object]:
@@ -47,7 +47,7 @@ class Door:
         return {"url": url, "token": self.token, "pid": os.getpid(), "certificate": certificate}
 
 
-def door(settings: Settings, sock: socket.socket, context: ssl.SSLContext | None, read_token: str) -> Door:
+def door(settings: Settings, sock: socket.socket, certificate: AdminCertificate | None, read_token: str) -> Door:
     """Return the door, with a new token that operates."""
     token = new_token()
     authority, port = authority_of(sock), sock.getsockname()[1]
@@ -57,13 +57,13 @@ def door(settings: Settings, sock: socket.socket, context: ssl.SSLContext | None
         hosts=Hosts(
             [authority, _reachable(authority), "localhost", *settings.admin_names],
             port,
-            is_tls=context is not None,
+            is_tls=certificate is not None,
             takes_addresses=not ipaddress.ip_address(sock.getsockname()[0]).is_loopback,
         ),
         cookie=f"pointsman-{port}",  # cookies know no ports, and two agents may run on one host
-        is_tls=context is not None,
+        is_tls=certificate is not None,
     )
-    return Door(settings, sock, context, token, admission)
+    return Door(settings, sock, certificate, token, admission)
 
 
 def _reachable(authority: str) -> str:

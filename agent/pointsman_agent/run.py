@@ -14,7 +14,6 @@ Here, and in `cli`, the wall clock is read.
 import fcntl
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ from pointsman_agent.upkeep import keep_well
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
-from pointsman_agent.web.certificate import AdminCertificateError, admin_context
+from pointsman_agent.web.certificate import AdminCertificate, AdminCertificateError
 from pointsman_agent.web.server import AdminBindError, bind
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
@@ -109,12 +108,12 @@ async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status
         store = Slots(settings.state)
         stored = _load(store)
         site = _site(settings, stored)
-        context = await trio.to_thread.run_sync(_admin_context, settings)
+        certificate = await trio.to_thread.run_sync(_admin_certificate, settings)
         admin = _bind_admin(settings)
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
-                    agent = _Agent(settings, clock, site, store, stored, journal, admin, context, signals)
+                    agent = _Agent(settings, clock, site, store, stored, journal, admin, certificate, signals)
                     await agent.run(task_status)
             except JournalFault as error:
                 remedy = "a journal that cannot be read may be moved away: a new one is made"
@@ -132,7 +131,7 @@ class _Agent:
     stored: StoredState
     journal: SqliteJournal
     admin: socket.socket
-    admin_context: ssl.SSLContext | None
+    admin_certificate: AdminCertificate | None
     signals: "Signals"
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
@@ -165,7 +164,7 @@ class _Agent:
             root.start_soon(source.follow, partial(activation.offer, origin=source.origin), activation.fail)
             root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
-            entrance = door(self.settings, self.admin, self.admin_context, read_token)
+            entrance = door(self.settings, self.admin, self.admin_certificate, read_token)
             reload = partial(_read_again, source, activation)
             interface = AdminInterface(self.site, entrance, house, self.journal, redactor, tests, reload)
             await interface.start(root, stop)
@@ -279,10 +278,10 @@ def _bind_admin(settings: Settings) -> socket.socket:
         raise StartError(f"--admin: {error}") from error
 
 
-def _admin_context(settings: Settings) -> ssl.SSLContext | None:
+def _admin_certificate(settings: Settings) -> AdminCertificate | None:
     files = settings.admin_tls
     try:
-        return None if files is None else admin_context(files.certificate, files.key)
+        return None if files is None else AdminCertificate(files.certificate, files.key)
     except AdminCertificateError as error:
         raise StartError(f"--admin-certificate, --admin-key: {error}") from error
 

@@ -26,6 +26,7 @@ class RunningAgent:
         self.secrets = folder / "secrets"
         self.bundle = folder / "site.bundle"
         self.port = port
+        self.site = SITE
         self.key = Ed25519PrivateKey.generate()
         self.flags: dict[str, Any] = {}
         """What is not as `settings` has it by default."""
@@ -44,7 +45,7 @@ class RunningAgent:
         """Return the flags of this agent."""
         settings = Settings(
             bundle=self.bundle,
-            site=SITE,
+            site=self.site,
             trusted=(self.key.public_key(),),
             state=self.state,
             secrets=self.secrets,
@@ -55,7 +56,7 @@ class RunningAgent:
 
     def write(self, config: Config, *, sequence: int = 1, **bundle: Any) -> bytes:
         """Sign a bundle of `config`, on this agent's port where it names the default listener, and lay it down."""
-        envelope = a_bundle(self.placed(config), keys=(self.key,), sequence=sequence, **bundle)
+        envelope = a_bundle(self.placed(config), keys=(self.key,), sequence=sequence, site=self.site, **bundle)
         replace_file(self.bundle, envelope)
         return envelope
 

@@ -43,6 +43,7 @@ async def agent_process(
     *,
     descriptors: tuple[int, int] | None = None,
     secrets: dict[str, bytes] | None = None,
+    site: str = SITE,
 ) -> AsyncIterator[AgentProcess]:
     """Run `pointsman-agent` on `config` until the block ends; yields once the bundle is in force.
 
@@ -50,6 +51,7 @@ async def agent_process(
     It must end by SIGTERM, well and in time; raises AssertionError otherwise.
     """
     agent = AgentProcess(folder, free_port())
+    agent.site = site
     for name, content in (secrets or {}).items():
         (agent.secrets / name).write_bytes(content)
     agent.write(config)
@@ -78,7 +80,7 @@ def run_command(agent: RunningAgent) -> list[str]:
     """Return the command line of an agent."""
     flags = {
         "--bundle": agent.bundle,
-        "--site": SITE,
+        "--site": agent.site,
         "--state": agent.state,
         "--secrets": agent.secrets,
         "--admin": "127.0.0.1:0",

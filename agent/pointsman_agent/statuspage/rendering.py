@@ -12,7 +12,6 @@ from pointsman_agent.statuspage import routemap
 
 Row = Mapping[str, Any]
 
-_NOTABLE_OFFSET_S: Final = 0.1
 SOON_DAYS: Final = 30
 """A certificate that ends sooner is shown as trouble."""
 
@@ -57,8 +56,9 @@ class Look:
         return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
 
     def offset(self, seconds: float) -> str:
-        """A clock's difference with its sign; less than the network adds is none."""
-        return "0 s" if abs(seconds) < _NOTABLE_OFFSET_S else f"{seconds:+.1f} s"
+        """A clock's difference with its sign, in whole seconds, for OCPP tells no parts of them."""
+        whole = round(seconds)
+        return "0 s" if whole == 0 else f"{whole:+d} s"
 
     def days_until(self, text: str) -> int | None:
         """Whole days from this moment to an RFC 3339 time."""

@@ -17,33 +17,43 @@ class AdminCertificateError(Exception):
     """Certificate and key that are not to be had. The message says which and why."""
 
 
-def admin_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return the context of a server; raises AdminCertificateError. Reads files, so it belongs in a thread."""
+class AdminCertificate:
+    """A certificate and its key in files, and the TLS context of a server that shows it.
+
+    Raises AdminCertificateError when made. Reads files, so it is made in a thread.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._seen = _state_of(certificate, key)  # before it is loaded: what is new meanwhile is loaded once more
+        self.context = _context(certificate, key)
+
+    async def follow(self) -> None:
+        """Let the context have what the files hold, until cancelled; what cannot be read leaves it as it was."""
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            try:
+                if await trio.to_thread.run_sync(self._renew):
+                    log.info("admin certificate replaced", certificate=str(self._certificate))
+            except AdminCertificateError as error:
+                log.error("admin certificate not replaced", why=str(error))
+
+    def _renew(self) -> bool:
+        found = _state_of(self._certificate, self._key)
+        if found == self._seen:
+            return False
+        self._seen = found
+        _context(self._certificate, self._key)  # a pair that does not fit would leave a half of it in the one in use
+        _load(self.context, self._certificate, self._key)
+        return True
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _load(context, certificate, key)
     return context
-
-
-async def follow_certificate(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Let `context` have what the files hold, until cancelled; what cannot be read leaves it as it was."""
-    seen = await trio.to_thread.run_sync(_state_of, certificate, key)
-    while True:
-        await trio.sleep(LOOK_EVERY_S)
-        found = await trio.to_thread.run_sync(_state_of, certificate, key)
-        if found == seen:
-            continue
-        seen = found
-        try:
-            await trio.to_thread.run_sync(_replace, context, certificate, key)
-            log.info("admin certificate replaced", certificate=str(certificate))
-        except AdminCertificateError as error:
-            log.error("admin certificate not replaced", why=str(error))
-
-
-def _replace(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    admin_context(certificate, key)  # a pair that does not fit would leave a half of it in the context in use
-    _load(context, certificate, key)
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
