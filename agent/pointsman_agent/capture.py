@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+import structlog
 import trio
 
 from pointsman_agent.lookingin import MOST_IN_A_BATCH, passed_rows
@@ -18,6 +19,8 @@ from pointsman_agent.web.diagnosis import Row
 KEPT: Final = 50
 KEPT_FOR_S: Final = 600.0  # after the last look
 MOST_STATIONS: Final = 4  # at the same time; half of those who may watch
+
+log = structlog.get_logger()
 
 
 class Capture:
@@ -70,5 +73,7 @@ class Captures:
                     capture.add(await trio.to_thread.run_sync(passed_rows, batch, missed, self._redactor))
         except TooManyWatchers:
             pass  # the page says that nothing is kept
+        except Exception:  # the boundary: a page must not end an agent
+            log.exception("messages not kept", station=station)
         finally:
             del self._captures[station], self._scopes[station]

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-import trio
-
 from pointsman_agent.dossier import Dossier
 from pointsman_agent.live import Follower, Live, News, TooManyFollowers
 from pointsman_agent.web.errors import AdminError
@@ -46,8 +44,7 @@ async def follower_of(live: Live, dossier: Dossier, station: str | None) -> Asyn
 
 async def _next_events(follower: Follower) -> bytes:
     news = await follower.next()
-    # In a thread: thousands of stations take some time.
-    return SIGN_OF_LIFE if news is None else await trio.to_thread.run_sync(_events, news)
+    return SIGN_OF_LIFE if news is None else await follower.tell(partial(_events, news))
 
 
 def _events(news: News) -> bytes:

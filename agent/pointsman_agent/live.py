@@ -1,7 +1,7 @@
 """What changes on the controller, told to those who follow it.
 
-The status is looked at twice a second while somebody follows, and less often where looking takes long, so that
-followers never cost more than a twentieth of the agent's time.
+The status is looked at twice a second while somebody follows, and less often where looking and telling take long, so
+that followers never cost more than a twentieth of the agent's time.
 
 A follower has no queue. It knows which version of the status it has told, and asks for what is newer; one that does not
 read misses nothing but the states in between, and holds up nobody.
@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 import trio
 
 LOOK_EVERY_S: Final = 0.5
@@ -22,6 +23,8 @@ _PASSING: Final = frozenset({"lastReceived", "lastSent"})
 """Of a station's row: what changes with every message, and is no news but to who follows that station alone."""
 
 Row = dict[str, Any]
+
+log = structlog.get_logger()
 
 
 class TooManyFollowers(Exception):
@@ -60,16 +63,26 @@ class Live:
         self._status_version = 0
         self._stations: dict[str, _Station] = {}
         self._whole_version = 0
+        self._one_at_a_time = trio.Lock()
+        self._spent_s = 0.0  # on looking and telling, lately
 
     async def run(self) -> None:
-        """Look while somebody follows, until cancelled."""
+        """Look while somebody follows, until cancelled. A boundary of errors: no page ends an agent."""
         while True:
             await self._is_followed.wait()
             began = trio.current_time()
-            self._take(await self._snapshot())
+            try:
+                self._take(await self._snapshot())
+            except Exception:
+                log.exception("status not looked at")
+                await trio.sleep(SIGN_OF_LIFE_EVERY_S)
+                continue
             looked, self._looked = self._looked, trio.Event()
             looked.set()
-            await trio.sleep(max(LOOK_EVERY_S, REST * (trio.current_time() - began)))
+            self._spent_s += trio.current_time() - began
+            await trio.sleep(LOOK_EVERY_S)
+            spent_s, self._spent_s = self._spent_s, 0.0
+            await trio.sleep(max(0.0, REST * spent_s - LOOK_EVERY_S))
 
     @asynccontextmanager
     async def following(self, station: str | None) -> "AsyncIterator[Follower]":
@@ -84,6 +97,15 @@ class Live:
             self._followers -= 1
             if not self._followers:
                 self._is_followed = trio.Event()
+
+    async def tell(self, say: Callable[[], bytes]) -> bytes:
+        """Return what `say` makes of news, in a thread, and count what that took."""
+        async with self._one_at_a_time:
+            began = trio.current_time()
+            try:
+                return await trio.to_thread.run_sync(say)
+            finally:
+                self._spent_s += trio.current_time() - began
 
     async def next_look(self) -> None:
         """Wait until the status was looked at once more."""
@@ -129,6 +151,10 @@ class Follower:
     async def next_look(self) -> None:
         """Wait until there may be news."""
         await self._live.next_look()
+
+    async def tell(self, say: Callable[[], bytes]) -> bytes:
+        """Return what `say` makes of news; it is called in a thread."""
+        return await self._live.tell(say)
 
     def take(self) -> News | None:
         """Return what this follower was not told yet; None when there is nothing."""

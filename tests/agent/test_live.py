@@ -128,6 +128,35 @@ async def test_looks_that_take_long_are_made_less_often(live: Live, agent: Agent
     assert trio.current_time() - began == pytest.approx(REST * agent.slowness_s + agent.slowness_s)
 
 
+async def test_what_takes_long_to_tell_is_told_less_often(live: Live, mock_clock: MockClock) -> None:
+    mock_clock.autojump_threshold = 0.01
+
+    def say() -> bytes:
+        mock_clock.jump(3.0)  # from a thread, as rendering takes its time
+        return b"said"
+
+    async with live.following(None) as follower:
+        await follower.next()
+        began = trio.current_time()
+        assert await follower.tell(say) == b"said"
+        await follower.next_look()  # which may have begun meanwhile
+        await follower.next_look()
+
+    assert trio.current_time() - began >= REST * 3.0
+
+
+async def test_a_look_that_fails_is_logged_and_made_again(
+    live: Live, agent: Agent, autojump_clock: MockClock, bugs: list[str]
+) -> None:
+    bugs.append("status not looked at")
+    well = agent.status
+    async with live.following(None) as follower:
+        agent.status = {"state": "running"}
+        assert await follower.next() is None
+        agent.status = well
+        assert await follower.next() is not None
+
+
 async def test_followers_are_bounded_and_their_places_given_back(live: Live, autojump_clock: MockClock) -> None:
     async def follow(task_status: trio.TaskStatus[None]) -> None:
         async with live.following(None):

@@ -1,7 +1,6 @@
 """`pointsman-agent status` and `stations`: what the running agent says of itself."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +35,13 @@ def status(state: Path, url: str | None, as_json: bool, is_watched: bool) -> Non
 def stations(station: str | None, state: Path, url: str | None, as_json: bool, is_watched: bool) -> None:
     """List the stations: operator, link, protocol, last error.
 
-    With STATION, all that is known of that one: last messages, what was dropped
-    and why, how far its offline strategy is in force.
+    With STATION, all that is known of that one: what it says it is, last messages,
+    what was dropped and why, how far its offline strategy is in force.
     """
     _refuse_both(as_json, is_watched)
-    show_them = _show_stations if station is None else partial(_show_station, station)
     if is_watched:
-        watch(lambda: show_them(_get_status(state, url)["stations"], as_json=False))
-    show_them(_get_status(state, url)["stations"], as_json=as_json)
+        watch(lambda: _show_stations(station, state, url, as_json=False))
+    _show_stations(station, state, url, as_json)
 
 
 def _show_status(found: dict[str, Any], as_json: bool) -> None:
@@ -52,19 +50,16 @@ def _show_status(found: dict[str, Any], as_json: bool) -> None:
     show(found, as_json, lambda: status_text(found, colour=sys.stdout.isatty()))
 
 
-def _show_stations(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    from pointsman_agent.tables import stations_text
+def _show_stations(station: str | None, state: Path, url: str | None, as_json: bool) -> None:
+    from pointsman_agent.tables import station_text, stations_text
 
-    show(rows, as_json, lambda: stations_text(rows, colour=sys.stdout.isatty()))
-
-
-def _show_station(station: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    from pointsman_agent.tables import station_text
-
-    found = next((row for row in rows if row["station"] == station), None)
-    if found is None:
-        fail(f"no station {station!r} in the bundle in force", EXIT_NO)
-    show(found, as_json, lambda: station_text(found, colour=sys.stdout.isatty()))
+    colour = sys.stdout.isatty()
+    if station is None:
+        rows = _get_status(state, url)["stations"]
+        show(rows, as_json, lambda: stations_text(rows, colour=colour))
+    else:
+        found = _get_station(station, state, url)
+        show(found, as_json, lambda: station_text(found, colour=colour))
 
 
 def _refuse_both(as_json: bool, is_watched: bool) -> None:
@@ -77,3 +72,10 @@ def _get_status(state: Path, url: str | None) -> dict[str, Any]:
 
     with asking_agent():
         return get_status(find_access(state, url))
+
+
+def _get_station(station: str, state: Path, url: str | None) -> dict[str, Any]:
+    from pointsman_agent.client import find_access, get_station
+
+    with asking_agent():
+        return get_station(find_access(state, url), station)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import trio
 
@@ -36,7 +37,7 @@ class OverviewFollower:
         news = await self._follower.next()
         if news is None:
             return SIGN_OF_LIFE
-        return await trio.to_thread.run_sync(self._event, news, look_at(self._dossier))
+        return await self._follower.tell(partial(self._event, news, look_at(self._dossier)))
 
     def _event(self, news: News, look: Look) -> bytes:
         self._status = news.status or self._status
@@ -86,7 +87,7 @@ class StationFollower:
         if row is None and capture is None:
             return SIGN_OF_LIFE
         facts = None if row is None else self._dossier.with_inventory(row)
-        return await trio.to_thread.run_sync(self._event, facts, capture, look_at(self._dossier))
+        return await self._follower.tell(partial(self._event, facts, capture, look_at(self._dossier)))
 
     def _new_messages(self) -> Capture | None:
         """What is kept of messages, where that is not what it was."""
