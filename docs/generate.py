@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 from pointsman_agent.cli import main as agent
+from pointsman_agent.exposition import FAMILIES, SITE
 from pointsman_compiler.cli import main as compiler
 from pointsman_compiler.plan.downgrades import DOWNGRADES
 from pointsman_compiler.plan.risks import FLEET_WIDE_SITES, RISKS
@@ -181,6 +182,14 @@ def _overlay() -> str:
     return f"```json\n{overlay.read_text(encoding='utf-8').strip()}\n```"
 
 
+def _metrics() -> str:
+    rows = ["| metric | kind | labels | says |", "| --- | --- | --- | --- |"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in (SITE, *family.labels))
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {_cell(family.words)} |")
+    return "\n".join(rows)
+
+
 def _risks() -> str:
     rows = ["| label | says |", "| --- | --- |", *(f"| `{risk}` | {_cell(says)} |" for risk, says in RISKS.items())]
     return "\n".join([*rows, "", *textwrap.wrap(ONE_OF_TWO, LINE)])
@@ -195,6 +204,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "fleet-schema": _fleet_tables,
     "help": _help_texts,
     "overlay": _overlay,
+    "metrics": _metrics,
     "risks": _risks,
     "downgrades": _downgrades,
 }

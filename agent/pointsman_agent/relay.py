@@ -203,7 +203,7 @@ class StreamRelay:
         self._outboxes = {side: Outbox(wire, case.budget) for side, wire in self._wires.items()}
         self._status = case.status
         self._record = case.status.station(case.route.identity)
-        self._link = Link(case.settings)
+        self._link = Link(case.settings, case.status.tallies.exchanged(case.route.station.operator))
         self._chores: _StreamChores | None = None
         alive = liveness_of(case.route, trio.current_time())
         self._watches = {side: Watch(self._wires[side], alive.get(side)) for side in Side}

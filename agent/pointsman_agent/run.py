@@ -33,11 +33,13 @@ from pointsman_agent.activation.history import History
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
 from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
+from pointsman_agent.exposition import CONTENT_TYPE
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
 from pointsman_agent.lookingin import BundleLog, SecurityLog, Watching
+from pointsman_agent.metrics import Metrics
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
@@ -64,6 +66,7 @@ from pointsman_agent.web.app import Routes, admin_app
 from pointsman_agent.web.control import control_routes
 from pointsman_agent.web.diagnosis import connection_test_route, tail_route
 from pointsman_agent.web.reports import report_route
+from pointsman_agent.web.scraping import metrics_route
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
@@ -150,12 +153,14 @@ class _Agent:
         await observer.load()
         source: Source = FileSource(self.settings.bundle)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
+        metrics = Metrics(holder, status, self.journal.open_transactions, self.journal.commits)
         routes = [
             connection_test_route(tests.run),
             tail_route(Watching(holder, tail, redactor).watch),
             report_route("/api/security-events", SecurityLog(self.journal.security_events_since, redactor).rows),
             *control_routes(RemoteControl(holder, local, self.journal)),
             report_route("/api/activations", BundleLog(self.journal.bundle_events_since).rows),
+            metrics_route(metrics.text, CONTENT_TYPE),
             report_route("/api/transactions", TransactionReport(holder, self.journal.transactions_since).rows),
         ]
         stop = self.signals.stop

@@ -166,6 +166,7 @@ class _Connection:
         except ClonedIdentity as error:
             status = self._house.status
             status.station(identity).last_error = status.error("replaced", str(error))
+            status.tallies.refused["replaced"] += 1
             await request.refuse(503, [(b"Retry-After", b"60")])
 
     async def finish(self) -> None:
@@ -184,6 +185,7 @@ class _Connection:
     async def _refuse(self, request: StationRequest, refused: Refused) -> None:
         """Answer an unknown or unauthenticated station (rule 2): later and later to an address that goes on failing."""
         doorkeeper = self._house.doorkeeper
+        self._house.status.tallies.refused[refused.error] += 1
         delay = doorkeeper.delay(self._address, trio.current_time())
         silent = doorkeeper.is_told(self._address, trio.current_time())
         if silent is not None:
@@ -223,6 +225,7 @@ class _Connection:
         status = self._house.status
         identity = candidate.identity
         status.station(identity).last_error = status.error("subprotocol", "none that the configuration allows")
+        status.tallies.refused["subprotocol"] += 1
         log.warning("no common subprotocol", station=identity)
         wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
@@ -324,6 +327,7 @@ class _Connection:
         """The supervision fails, so the station's handshake fails too, never 101 first (rule 6)."""
         status = self._house.status
         status.station(route.identity).last_error = status.error(error.error, str(error))
+        status.tallies.refused[error.error] += 1
         log.warning(
             "no uplink",
             station=route.identity,

@@ -77,6 +77,7 @@ from pointsman_agent.ocpp.intercepts import (
 )
 from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
 from pointsman_agent.ocpp.notices import interest_in, notice_of
+from pointsman_agent.tallies import Exchanged
 from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
@@ -103,17 +104,21 @@ _ON: Final = Passing.ON
 
 
 class Link:
-    """One station and one supervision, joined. Feed events to `handle`, carry out what it returns, in order."""
+    """One station and one supervision, joined. Feed events to `handle`, carry out what it returns, in order.
+
+    What passes is counted in `exchanged`, which all links of an operator share.
+    """
 
     __slots__ = (
         "_both", "_heard_supervision", "_station_asks", "_supervision_asks", "_timed_again", "is_over", "settings",
     )  # fmt: skip
 
-    def __init__(self, settings: LinkSettings) -> None:
+    def __init__(self, settings: LinkSettings, exchanged: Exchanged | None = None) -> None:
+        exchanged = exchanged or Exchanged()
         self.settings = settings
         self.is_over = False
-        self._station_asks = Lane(Side.STATION)
-        self._supervision_asks = Lane(Side.SUPERVISION)
+        self._station_asks = Lane(Side.STATION, exchanged.station_asks)
+        self._supervision_asks = Lane(Side.SUPERVISION, exchanged.supervision_asks)
         # Only OCPP 2.1 lets who asked complain of an answer, by an id that was freed.
         keeps_answered = settings.protocol == "ocpp2.1"
         self._station_asks.keeps_answered = self._supervision_asks.keeps_answered = keeps_answered
@@ -171,6 +176,9 @@ class Link:
             if call is None or not call.answer_head or not text.startswith(call.answer_head) or lane.waiting:
                 return _NO
             lane.open = None
+            answers, took_s = lane.answers, now - call.since  # `Durations.add`, without the call
+            answers.counts[int(took_s * answers.scale).bit_length()] += 1
+            answers.seconds += took_s
             if lane.keeps_answered or lane.freed:
                 lane.remember(call.frame.id, answered=True)
             return _ON
@@ -180,6 +188,7 @@ class Link:
         frame = plain_call(text)
         if frame is None or (interest := interest_in(frame.action)).tables:
             return _NO
+        lane.tally.calls += 1
         answer_head = f'{RESULT_HEAD}"{frame.id}",'
         if is_from_station and interest.is_any:
             if interest.learns:
@@ -218,12 +227,14 @@ class Link:
         try:
             frame = parse(text)
         except FrameError:
+            self._lane_of(side).tally.others += 1
             return [Drop(side, "envelope", text)]
         kind = frame.kind
         if kind == _CALL:
             return self._call(self._lane_of(side), frame, now)
         if kind in _RESULTS:
             return self._result(side, self._lane_of(side.other), frame, now)
+        self._lane_of(side).tally.others += 1
         if kind == MessageType.CALLRESULTERROR and self._speaks_21():
             return [self._result_error(side, frame)]
         if kind == MessageType.SEND and self._speaks_21():
@@ -234,6 +245,7 @@ class Link:
         return self._station_asks if asker is Side.STATION else self._supervision_asks
 
     def _call(self, lane: Lane, frame: Frame, now: float) -> list[Command]:
+        lane.tally.calls += 1
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
@@ -323,6 +335,7 @@ class Link:
                 yield from self._forward(lane, call, now)
 
     def _result(self, side: Side, lane: Lane, frame: Frame, now: float) -> list[Command]:
+        _count_answer(lane, frame, now)
         if lane.open is not None and lane.open.frame.id == frame.id:
             call = lane.free(answered=True)
             commands = list(self._answered(lane, call, frame, now))
@@ -427,6 +440,16 @@ class Link:
 
     def _speaks_21(self) -> bool:
         return self.settings.protocol == "ocpp2.1"
+
+
+def _count_answer(lane: Lane, frame: Frame, now: float) -> None:
+    call = lane.open
+    if frame.kind == MessageType.CALLERROR:
+        lane.tally.errors += 1
+    elif call is not None and call.asked is not None and call.frame.id == frame.id:
+        lane.answers.add(now - call.asked)
+    else:
+        lane.tally.results_untimed += 1
 
 
 def _split_call(frame: Frame, split: SplitVariables, now: float) -> PendingCall:

@@ -36,7 +36,8 @@ class Plane:
         """Relay between two connections, which are the plane's from now on, as is the session: it is released, and
         both are closed, when either side has ended or the session was asked to."""
         relayed = _Relayed(self, case)
-        pair = relayed.pair = Pair(Link(case.settings), relayed)
+        exchanged = case.status.tallies.exchanged(case.route.station.operator)
+        pair = relayed.pair = Pair(Link(case.settings, exchanged), relayed)
         now = trio.current_time()
         handed = {Side.STATION: station.hand_over(), Side.SUPERVISION: supervision.hand_over()}
         pair.join(handed, liveness_of(case.route, now), self._reactor, case.budget, now)
