@@ -42,19 +42,26 @@ class News(IntEnum):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An observation as it is stored: `open` is transaction id → connector, `statuses` connector → message."""
+    """An observation as it is stored: `open` is transaction id → connector, `statuses` connector → message.
+
+    `accepted_by` is who accepted a boot last, and `interval` the seconds between heartbeats that it asked for.
+    """
 
     protocol: str = ""
     boot: str = ""
     statuses: dict[str, str] = {}
     open: dict[str, int] = {}
     is_certain: bool = False
+    accepted_by: str = ""
+    interval: int = 0
 
 
 class Observation:
     """One station, as far as its messages have told."""
 
-    __slots__ = ("boot", "heard_transaction", "is_certain", "open", "protocol", "statuses")
+    __slots__ = (
+        "accepted_by", "boot", "heard_transaction", "interval", "is_certain", "open", "protocol", "statuses",
+    )  # fmt: skip
 
     def __init__(self, kept: Kept | None = None) -> None:
         kept = kept or Kept()
@@ -63,6 +70,8 @@ class Observation:
         self.statuses = dict(kept.statuses)
         self.open = dict(kept.open)
         self.is_certain = kept.is_certain
+        self.accepted_by = kept.accepted_by
+        self.interval = kept.interval
         self.heard_transaction = float("-inf")
         """When a transaction message came last, on the driver's clock."""
 
@@ -73,7 +82,15 @@ class Observation:
 
     def kept(self) -> Kept:
         """Return what is to be stored."""
-        return Kept(self.protocol, self.boot, dict(self.statuses), dict(self.open), self.is_certain)
+        return Kept(
+            self.protocol,
+            self.boot,
+            dict(self.statuses),
+            dict(self.open),
+            self.is_certain,
+            self.accepted_by,
+            self.interval,
+        )
 
     def hear(self, protocol: str, call: Frame, now: float) -> News:
         """Take note of a CALL of the station."""
@@ -103,15 +120,25 @@ class Observation:
             case _:
                 return News.NONE
 
-    def hear_answer(self, call: Frame, answer: Frame) -> News:
-        """Take note of the answer to a StartTransaction: it has the id."""
+    def hear_answer(self, call: Frame, answer: Frame, by: str) -> News:
+        """Take note of what the operator `by` answered to a boot, or to a StartTransaction: there it has the id."""
         try:
-            connector = _number(payload_of(call), "connectorId")
-            number = result_payload(answer).get("transactionId")
+            told, payload = payload_of(call), result_payload(answer)
         except LocalFrameError:
             return News.NONE
+        if call.action == "BootNotification":
+            is_accepted = payload.get("status") == "Accepted"
+            return self.accepted(by, _number(payload, "interval")) if is_accepted else News.NONE
+        connector, number = _number(told, "connectorId"), payload.get("transactionId")
         self.open.pop(f"{_WITHOUT_ID}{connector}", None)
         return self._open(str(number), connector) if isinstance(number, int) else News.NOW
+
+    def accepted(self, by: str, interval: int) -> News:
+        """Take note that `by` accepted a boot."""
+        if (self.accepted_by, self.interval) == (by, interval):
+            return News.NONE
+        self.accepted_by, self.interval = by, interval
+        return News.NOW
 
     def _is_an_update(self, call: Frame) -> bool:
         """Whether a message is one of many in a transaction that is known: told without reading it."""

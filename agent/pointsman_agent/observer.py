@@ -56,13 +56,17 @@ class Observer:
         """A station made a CALL."""
         self._note(station, self._observation(station).hear(protocol, call, trio.current_time()))
 
-    def hear_answer(self, station: str, call: Frame, answer: str) -> None:
-        """A StartTransaction was answered."""
+    def hear_answer(self, station: str, call: Frame, answer: str, by: str) -> None:
+        """A boot or a StartTransaction was answered; `by` is the supervision's URL, or "local"."""
         try:
             frame = parse(answer)
         except FrameError:
             return
-        self._note(station, self._observation(station).hear_answer(call, frame))
+        self._note(station, self._observation(station).hear_answer(call, frame, by))
+
+    def accepted(self, station: str, by: str, interval: int) -> None:
+        """A boot that the agent told again was accepted."""
+        self._note(station, self._observation(station).accepted(by, interval))
 
     def forget(self, station: str) -> None:
         """What was heard is of no use any more: the station is gone for good."""

@@ -17,10 +17,10 @@ from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
-from pointsman_agent.relay import RelayCase, StreamRelay
+from pointsman_agent.relay import RelayCase
 from pointsman_agent.routing import Route, offered_upstream
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
@@ -58,10 +58,9 @@ class House:
     clock: Clock
     tail: Tail
     observer: Observer
+    plane: Plane
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
-    plane: Plane | None = None
-    """Where stations are relayed; without one each has tasks of its own."""
     local: LocalStations = field(default_factory=LocalStations)
 
 
@@ -250,7 +249,7 @@ class _Connection:
             is_leaving=route.supervision is not None,
         )
         _log_connected(route, protocol)
-        with _connected(house.status, route, protocol, None), house.tail.joined(route.identity, wire):
+        with _connected(house.status, route, protocol), house.tail.joined(route.identity, wire):
             await operator.run()
 
     async def _relay(
@@ -272,11 +271,7 @@ class _Connection:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             _log_connected(candidate.route, uplink.protocol)
             case = self._case(candidate, ready, session, uplink.protocol or "")
-            if house.plane is not None:
-                house.plane.take(case, station, uplink)
-            else:
-                with _connected(house.status, case.route, uplink.protocol, uplink.protocol):
-                    await StreamRelay(case, station, uplink).run()
+            house.plane.take(case, station, uplink)
         finally:
             await uplink.close(_GOING_AWAY, "")
 
@@ -346,9 +341,9 @@ def _log_connected(route: Route, protocol: str | None) -> None:
 
 
 @contextmanager
-def _connected(status: Status, route: Route, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
-    """Show the station as connected while its session lasts."""
-    status.connected(route, protocol, uplink_protocol)
+def _connected(status: Status, route: Route, protocol: str | None) -> Iterator[None]:
+    """Show a station that the agent serves as connected while its session lasts."""
+    status.connected(route, protocol, None)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import Close, Closed, Command, Drop, EndRequested, Event, Send, TimePassed
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link, Passing
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.channel import Channel
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.tail import Tap
