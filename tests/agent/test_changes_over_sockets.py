@@ -91,7 +91,7 @@ async def test_r43_with_200_stations_relaying_only_those_of_a_changed_url_are_to
         changed = msgspec.structs.replace(changed, badges={STAFF_BADGE: a_badge("staff"), "new": a_badge("staff")})
         await switched(agent, changed, 2)
         await report_security_event(some)
-        assert await acme.wait_for(lambda entry: entry.action == "SecurityEventNotification")
+        await acme.wait_for(lambda entry: entry.action == "SecurityEventNotification")
         assert (await run_session(local, "new")).completed
         assert {**acme.connections, **volt.connections} == sockets
         assert not acme.past_connections

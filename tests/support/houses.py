@@ -20,13 +20,14 @@ from pointsman_agent.listener import ListenerFault, Listeners, PreparedListeners
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.frame import parse
+from pointsman_agent.ports import BundleStore
 from pointsman_agent.routing import Route
 from pointsman_agent.session import Session, Sessions
 from pointsman_agent.status import Status
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_schema.bundle import Config, Listener
-from support.fakes import FakeClock, FakeSecrets, MemoryJournal, MemoryStore
+from support.fakes import FakeClock, FakeSecrets, MemoryJournal
 from support.sites import SITE, a_bundle
 
 RETRY_S = 2.0
@@ -70,7 +71,7 @@ class NoListeners(Listeners):
 class House:
     """One run of an agent. `fails` says of a route why its uplink is not made, None: it is."""
 
-    def __init__(self, folder: Path, store: MemoryStore, journal: MemoryJournal, clock: TiedClock) -> None:
+    def __init__(self, folder: Path, store: BundleStore, journal: MemoryJournal, clock: TiedClock) -> None:
         self.store = store
         self.journal = journal
         self.clock = clock
@@ -207,7 +208,7 @@ class FakeStation:
 
 
 @asynccontextmanager
-async def a_house(folder: Path, store: MemoryStore, journal: MemoryJournal, clock: TiedClock) -> AsyncIterator[House]:
+async def a_house(folder: Path, store: BundleStore, journal: MemoryJournal, clock: TiedClock) -> AsyncIterator[House]:
     """Run an agent until the block ends, as if its power was cut then."""
     house = House(folder, store, journal, clock)
     async with trio.open_nursery() as nursery:
