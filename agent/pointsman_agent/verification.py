@@ -43,8 +43,11 @@ CODES: Final = (
     "secret-missing",
     "badge-list",
     "tls-material",
+    "unresolved",
     "listener",
     "storage",
+    "quarantined",
+    "probation",
     "missing",
     "unreadable",
 )
