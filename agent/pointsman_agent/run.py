@@ -29,7 +29,7 @@ import structlog
 import trio
 
 from pointsman_agent.activation.archive import Archive
-from pointsman_agent.activation.history import History
+from pointsman_agent.activation.assembly import assembled
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
 from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
@@ -193,22 +193,10 @@ class _Agent:
         archive = Archive(
             self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
         )
-        history, one_at_a_time = History(self.journal), trio.Lock()
-        movement = Movement(
-            holder=house.holder,
-            sessions=house.sessions,
-            observer=house.observer,
+        return assembled(
+            archive=archive,
             journal=self.journal,
-            status=house.status,
-            clock=self.clock,
-            archive=archive,
-            history=history,
-            one_at_a_time=one_at_a_time,
-        )
-        activation = Activation(
-            archive=archive,
-            movement=movement,
-            history=history,
+            observer=house.observer,
             holder=house.holder,
             listeners=listeners,
             sessions=house.sessions,
@@ -216,10 +204,8 @@ class _Agent:
             status=house.status,
             clock=self.clock,
             nursery=root,
-            one_at_a_time=one_at_a_time,
             ask_again=ask_again,
         )
-        return activation, movement
 
     async def _start_admin(
         self,

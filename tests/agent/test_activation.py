@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 from pointsman_agent.activation.movement import SWEEP_EVERY_S
-from pointsman_agent.activation.walk import ASK_AGAIN_S, RETURN_AGAIN_S
+from pointsman_agent.activation.refusals import ASK_AGAIN_S
+from pointsman_agent.activation.walk import RETURN_AGAIN_S
 from pointsman_agent.entries import TransactionStart, TransactionStop
 from pointsman_agent.listener import ListenerFault
 from pointsman_agent.routing import Route

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 from pointsman_agent.activation.archive import Archive
-from pointsman_agent.activation.history import History
+from pointsman_agent.activation.assembly import assembled
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
 from pointsman_agent.entries import BundleEvent
@@ -93,22 +93,10 @@ class House:
         """Resume what is stored."""
         self.nursery = nursery
         archive = Archive(SITE, None, self.store.load(), self.store, self.secrets)
-        history, lock = History(self.journal), trio.Lock()
-        self.movement = Movement(
-            holder=self.holder,
-            sessions=self.sessions,
-            observer=self.observer,
+        self.activation, self.movement = assembled(
+            archive=archive,
             journal=self.journal,
-            status=self.status,
-            clock=self.clock,
-            archive=archive,
-            history=history,
-            one_at_a_time=lock,
-        )
-        self.activation = Activation(
-            archive=archive,
-            movement=self.movement,
-            history=history,
+            observer=self.observer,
             holder=self.holder,
             listeners=self.listeners,
             sessions=self.sessions,
@@ -116,7 +104,6 @@ class House:
             status=self.status,
             clock=self.clock,
             nursery=nursery,
-            one_at_a_time=lock,
             ask_again=self._ask_again,
         )
         await self.observer.load()
