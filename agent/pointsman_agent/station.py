@@ -11,7 +11,7 @@ import trio
 
 from pointsman_agent.doorkeeper import Doorkeeper
 from pointsman_agent.entries import SecurityEvent
-from pointsman_agent.handshake import Admitted, Refused, admit
+from pointsman_agent.handshake import Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
@@ -141,7 +141,7 @@ class _Connection:
         match admit(opening, current.routing, current.secrets, security_profile=profile):
             case Refused() as refused:
                 await self._refuse(request, refused)  # still a handshake: strangers must not pile up behind the bound
-            case Admitted(route):
+            case Route() as route:
                 self._shaken()
                 in_force = self._house.holder.coming(route.identity)
                 assert in_force is not None
