@@ -111,7 +111,7 @@ class Chores(ABC):
             case KeepKey(call_id, key):
                 self._start(self._keep_key, call_id, key)
             case Overheard(call):
-                self.case.observer.hear(self._identity, self.case.settings.protocol, call)
+                self.overheard(call)
             case Answered(call, round_trip_s, text):
                 self._answered(call, round_trip_s, text)
             case OwnCallEnded(call_id, text):
@@ -125,6 +125,10 @@ class Chores(ABC):
                 log.info("dropped", station=self._identity, side=side.name.lower(), why=why, characters=len(text))
             case Lost():
                 self._note_loss(command)
+
+    def overheard(self, call: Frame) -> None:
+        """A CALL of the station tells something of it."""
+        self.case.observer.hear(self.case.route.identity, self.case.settings.protocol, call)
 
     @property
     def _identity(self) -> str:

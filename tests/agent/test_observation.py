@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pointsman_agent.entries import StationFact
 from pointsman_agent.observation import MOST_OPEN, MOST_PLACES, Kept, News, Observation
-from pointsman_agent.observer import SOON_S, Observer
+from pointsman_agent.observer import REST_S, SOON_S, Observer
 from pointsman_agent.ocpp.frame import Frame, parse
 from support.fakes import FakeClock, MemoryJournal
 
@@ -208,6 +208,8 @@ async def test_r44_a_start_is_stored_at_once_and_a_state_soon(
     await trio.testing.wait_all_tasks_blocked()
     assert (await kept_of(journal, "CP-1")).open == {"?1": 1}
     observer.hear("CP-1", "ocpp1.6", a_status(1, "Finishing"))
+    mock_clock.jump(REST_S)
+    await trio.testing.wait_all_tasks_blocked()
     mock_clock.jump(SOON_S + 0.1)
     await trio.testing.wait_all_tasks_blocked()
     assert "Finishing" in (await kept_of(journal, "CP-1")).statuses["0/1"]

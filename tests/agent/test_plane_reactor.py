@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from pointsman_agent.ocpp.events import Command, Lost
+from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link
 from pointsman_agent.outputbudget import OutputBudget
@@ -313,6 +314,9 @@ class Noting:
     def carry_out(self, command: Command) -> None:
         self.commands.append(command)
         self.news.set()
+
+    def overheard(self, call: Frame) -> None:
+        pass
 
     def over(self) -> None:
         pass

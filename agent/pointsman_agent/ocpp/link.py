@@ -203,10 +203,10 @@ class Link:
         return _ON
 
     @property
-    def overheard(self) -> Overheard:
+    def overheard(self) -> Frame:
         """What `passes` has just called overheard."""
         assert self._station_asks.open is not None
-        return Overheard(self._station_asks.open.frame)
+        return self._station_asks.open.frame
 
     def delayed(self, side: Side, now: float) -> None:
         """What passed to `side` at `now` has not left yet; `Flushed` will tell."""
