@@ -46,6 +46,7 @@ CODES: Final = (
     "listener",
     "storage",
     "missing",
+    "unreachable",
     "unreadable",
 )
 """Every code that a refusal may have, in the order of the checks."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from pointsman_schema.bundle import Bundle
-from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.ports import SecretMissing, StoredState
@@ -30,13 +29,8 @@ _REMEDIES: Final = {
 _COMPILE: Final = "compile the bundle again and copy it whole"
 
 
-def check_bundle(settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
+def check_bundle(envelope: bytes, settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
     """Return the bundle where the agent would take it, and what is to be said of it."""
-    try:
-        with settings.bundle.open("rb") as file:
-            envelope = file.read(LARGEST_ENVELOPE_BYTES + 1)
-    except OSError as error:
-        return None, Check("bundle", "fail", f"{settings.bundle}: {error.strerror}", "copy the site's bundle there")
     site = settings.site or stored.site
     if site is None:
         return None, Check("bundle", "fail", "which site this is, is not known yet", "give --site ID")
