@@ -2,6 +2,7 @@
 configuration in force stays."""
 
 import json
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_agent.bundleurl import BundleUrl
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 from support.agents import RunningAgent, started
 from support.bundleserver import answer, bundle_server
+from support.processes import DOWN_WITHIN_S, AgentProcess, run_command, wait_running
+from support.programs import agent_command
 from support.sites import a_bundle, a_config, free_port, replace_file
 
 CHANGED = a_config(title="another")
@@ -103,3 +107,36 @@ async def test_r48_the_last_good_bundle_is_in_force_while_its_server_is_away_and
             await agent.reload()
             status = await agent.wait_status(lambda status: status["bundle"]["active"]["sequence"] == 6)
             assert status["bundle"]["lastFailed"] is None
+
+
+async def test_the_command_follows_a_url_by_its_flags_and_asks_at_once_on_sighup(tmp_path: Path) -> None:
+    agent = AgentProcess(tmp_path, free_port())
+    (agent.secrets / "token").write_bytes(b"hush\n")
+    agent.write(a_config())
+    async with bundle_server(agent.bundle) as server:
+        command = [server.url if part == str(agent.bundle) else part for part in run_command(agent)]
+        flags = ["--bundle-trust", str(server.root), "--bundle-token", "token", "--bundle-interval", "86400"]
+        process = await trio.lowlevel.open_process([*command, *flags])
+        try:
+            await server.wait_answered(1)
+            await wait_running(agent)
+            process.send_signal(signal.SIGHUP)
+            await server.wait_answered(2)
+            status = await agent.status()
+        finally:
+            process.terminate()
+            with trio.move_on_after(DOWN_WITHIN_S):
+                await process.wait()
+            process.kill()
+
+    assert status["bundle"]["active"]["sequence"] == 1
+    assert server.answered == [200, 304]
+    assert {headers["authorization"] for headers in server.asked} == {"Bearer hush"}
+    assert process.returncode == 0
+
+
+async def test_a_url_without_tls_is_wrong_usage() -> None:
+    done = await agent_command("run", "--allow-unsigned", "--bundle", "http://config.example/a")
+
+    assert done.returncode == 2
+    assert "only https://" in done.stderr

@@ -58,7 +58,7 @@ async def agent_process(
         process = await trio.lowlevel.open_process(command, stdout=log, stderr=subprocess.STDOUT)
     agent.pid = process.pid
     try:
-        await _wait_running(agent)
+        await wait_running(agent)
         yield agent
         process.send_signal(signal.SIGTERM)
         with trio.fail_after(DOWN_WITHIN_S):
@@ -88,7 +88,8 @@ def run_command(agent: RunningAgent) -> list[str]:
     return [sys.executable, "-m", "pointsman_agent", "run", "--allow-unsigned", *pairs]
 
 
-async def _wait_running(agent: AgentProcess) -> None:
+async def wait_running(agent: AgentProcess) -> None:
+    """Wait until a bundle is in force; raises trio.TooSlowError."""
     with trio.fail_after(UP_WITHIN_S):
         while not await _is_running(agent):  # noqa: ASYNC110 - another process tells no event
             await trio.sleep(_ASK_AGAIN_S)

@@ -67,10 +67,11 @@ _bundle_flags = (
     click.option(
         "--bundle-interval",
         type=click.IntRange(5, 86400),
+        metavar="SECONDS",
         default=60,
         show_default=True,
         envvar="POINTSMAN_BUNDLE_INTERVAL",
-        help="Seconds between two looks at the URL, give or take a quarter.",
+        help="How long between two looks at the URL (5 to 86400), give or take a quarter.",
     ),
 )
 

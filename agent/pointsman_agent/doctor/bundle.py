@@ -56,9 +56,7 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
             missing += 1
             yield Check("secret", "fail", str(error), _REMEDIES["secret-missing"])
             continue
-        mode = stat.S_IMODE((folder / name).stat().st_mode)
-        if mode & 0o007:
-            yield Check("secret", "warn", f"{folder / name} is open to everybody (mode {mode:o})", "chmod 600 it")
+        yield from check_mode(folder / name)
     if missing:
         return
     try:
@@ -67,6 +65,13 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
         yield refusal("secrets", error)
         return
     yield Check("secrets", "ok", f"{len(names)} needed, all there" if names else "none needed")
+
+
+def check_mode(secret: Path) -> Iterator[Check]:
+    """Yield a warning when `secret` is open to everybody."""
+    mode = stat.S_IMODE(secret.stat().st_mode)
+    if mode & 0o007:
+        yield Check("secret", "warn", f"{secret} is open to everybody (mode {mode:o})", "chmod 600 it")
 
 
 def refusal(name: str, error: BundleRefused) -> Check:

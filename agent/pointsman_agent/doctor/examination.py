@@ -24,7 +24,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Check]:
     if isinstance(stored, Check):
         checks.append(stored)
         stored = StoredState()
-    envelope, found = await read_bundle(settings.bundle, SecretFolder(settings.secrets), clock.now())
+    envelope, found = await read_bundle(settings.bundle, settings.secrets, clock.now())
     checks += found
     bundle = None
     if envelope is not None:

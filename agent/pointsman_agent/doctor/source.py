@@ -7,19 +7,23 @@ import trio
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
 from pointsman_agent.bundleurl import BundleUrl
+from pointsman_agent.doctor.bundle import check_mode
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.doctor.listeners import WARN_BEFORE, check_chain
-from pointsman_agent.ports import Secrets
+from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.sources.download import Download, DownloadFault, download
 
 
-async def read_bundle(place: Path | BundleUrl, secrets: Secrets, now: datetime) -> tuple[bytes | None, list[Check]]:
-    """Return the envelope, None when it is not to be had, and what was found on the way to it."""
+async def read_bundle(place: Path | BundleUrl, folder: Path, now: datetime) -> tuple[bytes | None, list[Check]]:
+    """Return the envelope, None when it is not to be had, and what was found on the way to it.
+
+    `folder` has the secrets.
+    """
     if isinstance(place, Path):
         return await trio.to_thread.run_sync(_read_file, place)
-    shown = await trio.to_thread.run_sync(_own_certificate, place, now)
+    shown = await trio.to_thread.run_sync(_own_proofs, place, folder, now)
     try:
-        found = await download(place, secrets)
+        found = await download(place, SecretFolder(folder))
     except DownloadFault as fault:
         return None, [*shown, Check("bundle url", "fail", f"{fault.code}: {fault}", fault.remedy)]
     assert found is not None  # no version was named that it could still be
@@ -34,15 +38,19 @@ def _read_file(path: Path) -> tuple[bytes | None, list[Check]]:
         return None, [Check("bundle", "fail", f"{path}: {error.strerror}", "copy the site's bundle there")]
 
 
-def _own_certificate(place: BundleUrl, now: datetime) -> list[Check]:
-    if place.certificate is None:
-        return []
+def _own_proofs(place: BundleUrl, folder: Path, now: datetime) -> list[Check]:
+    secrets = [folder / name for name in (place.key, place.token) if name is not None]
+    modes = [check for secret in secrets if secret.exists() for check in check_mode(secret)]
+    return modes + ([] if place.certificate is None else [_own_certificate(place.certificate, now)])
+
+
+def _own_certificate(path: Path, now: datetime) -> Check:
     try:
-        pem = place.certificate.read_text("ascii")
+        pem = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        seen = f"{place.certificate}: {error}"
-        return [Check("bundle client certificate", "fail", seen, "give a PEM chain with --bundle-certificate")]
-    return [check_chain("bundle client certificate", pem, now)]
+        remedy = "give a PEM chain with --bundle-certificate"
+        return Check("bundle client certificate", "fail", f"{path}: {error}", remedy)
+    return check_chain("bundle client certificate", pem, now)
 
 
 def _server(place: BundleUrl, found: Download, now: datetime) -> list[Check]:
