@@ -2,7 +2,7 @@
 
     journal
     └── root nursery
-        ├── source          the bundle file, followed
+        ├── source          the bundle file or URL, followed
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
@@ -55,6 +55,7 @@ from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots, write_durably
 from pointsman_agent.sources import Source
 from pointsman_agent.sources.file import FileSource
+from pointsman_agent.sources.http import HttpSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
 from pointsman_agent.tail import Tail
@@ -151,7 +152,7 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source: Source = FileSource(self.settings.bundle)
+        source = _source(self.settings, names)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         metrics = Metrics(holder, status, self.journal.open_transactions, self.journal.commits)
         routes = [
@@ -243,6 +244,12 @@ class _Agent:
         root.start_soon(serve, app, self.admin, stop.wait)
         access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})
         await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
+
+
+def _source(settings: Settings, names: CachedNames) -> Source:
+    if isinstance(settings.bundle, Path):
+        return FileSource(settings.bundle)
+    return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:

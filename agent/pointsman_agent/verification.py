@@ -49,6 +49,7 @@ CODES: Final = (
     "quarantined",
     "probation",
     "missing",
+    "unreachable",
     "unreadable",
 )
 """Every code that a refusal may have, in the order of the checks."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_agent.bundleurl import BundleUrl
 from pointsman_agent.client import Access, ask_reload, find_access, get_status
 from pointsman_agent.run import SystemClock, run
 from pointsman_agent.settings import Settings
@@ -24,6 +25,7 @@ class RunningAgent:
         self.state = folder / "state"
         self.secrets = folder / "secrets"
         self.bundle = folder / "site.bundle"
+        self.place: Path | BundleUrl = self.bundle
         self.port = port
         self.key = Ed25519PrivateKey.generate()
         self.secrets.mkdir()
@@ -40,7 +42,7 @@ class RunningAgent:
     def settings(self) -> Settings:
         """Return the flags of this agent."""
         return Settings(
-            bundle=self.bundle,
+            bundle=self.place,
             site=SITE,
             trusted=(self.key.public_key(),),
             state=self.state,

@@ -66,7 +66,7 @@ async def spawned(agent: AgentProcess, *, descriptors: tuple[int, int] | None = 
         process = await trio.lowlevel.open_process(command, stdout=log, stderr=subprocess.STDOUT)
     agent.pid = process.pid
     try:
-        await _wait_running(agent)
+        await wait_running(agent)
         yield process
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -97,7 +97,8 @@ def run_command(agent: RunningAgent) -> list[str]:
     return [sys.executable, "-m", "pointsman_agent", "run", "--allow-unsigned", *pairs]
 
 
-async def _wait_running(agent: AgentProcess) -> None:
+async def wait_running(agent: AgentProcess) -> None:
+    """Wait until a bundle is in force; raises trio.TooSlowError."""
     with trio.fail_after(UP_WITHIN_S):
         while not await _is_running(agent):  # noqa: ASYNC110 - another process tells no event
             await trio.sleep(_ASK_AGAIN_S)

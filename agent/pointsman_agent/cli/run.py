@@ -17,6 +17,7 @@ from pointsman_agent.cli.options import (
 from pointsman_agent.cli.outcome import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
+    from pointsman_agent.bundleurl import BundleUrl
     from pointsman_agent.settings import Settings
 
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     help="Least level of the JSON log lines on standard error.",
 )
 def run(
-    bundle: Path,
+    bundle: "Path | BundleUrl",
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
