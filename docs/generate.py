@@ -17,6 +17,7 @@ from typing import Any
 import click
 from pointsman_agent.cli import main as agent
 from pointsman_agent.exposition import FAMILIES, SITE
+from pointsman_agent.web.openapi import OPERATIONS
 from pointsman_compiler.cli import main as compiler
 from pointsman_compiler.plan.downgrades import DOWNGRADES
 from pointsman_compiler.plan.risks import FLEET_WIDE_SITES, RISKS
@@ -199,12 +200,23 @@ def _downgrades() -> str:
     return "\n".join(f"* `{kind}`: {says}" for kind, says in DOWNGRADES.items())
 
 
+def _api() -> str:
+    rows = ["| request | role | answer |", "| --- | --- | --- |"]
+    for each in OPERATIONS:
+        query = "&".join(f"{name}=…" for name in each.query)
+        path = each.path.replace("{", "<").replace("}", ">") + (f"[?{query}]" if query else "")
+        also = f"; {', '.join(map(str, each.refusals))} where it cannot be" if each.refusals else ""
+        rows.append(f"| `{each.method} {path}` | {each.role} | {each.summary}{also} |")
+    return "\n".join(rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "site-schema": _site_tables,
     "fleet-schema": _fleet_tables,
     "help": _help_texts,
     "overlay": _overlay,
     "metrics": _metrics,
+    "api": _api,
     "risks": _risks,
     "downgrades": _downgrades,
 }

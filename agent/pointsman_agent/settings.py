@@ -15,6 +15,14 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """A PEM certificate chain and its key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
 
@@ -25,6 +33,10 @@ class Settings:
     secrets: Path
     admin_host: str
     admin_port: int
+    admin_names: tuple[str, ...] = ()
+    """Names, beside its address, under which the admin interface is asked for."""
+    admin_tls: KeyFiles | None = None
+    """None: the admin interface speaks plain HTTP."""
 
 
 def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25519PublicKey, ...] | None:
@@ -62,10 +74,18 @@ def bundle_place(
     return place
 
 
-def admin_address(text: str) -> tuple[str, int]:
-    """Return host and port of `--admin`; raises SettingsError for anything but a loopback address.
+def admin_tls(certificate: Path | None, key: Path | None) -> KeyFiles | None:
+    """Return the files of `--admin-certificate` and `--admin-key`, None without both; raises SettingsError."""
+    if (certificate is None) != (key is None):
+        raise SettingsError("--admin-certificate and --admin-key belong together")
+    return None if certificate is None or key is None else KeyFiles(certificate, key)
 
-    The interface speaks plain HTTP, so a token sent to it from elsewhere could be read on the way.
+
+def admin_address(text: str, *, is_exposable: bool = False) -> tuple[str, int]:
+    """Return host and port of `--admin`; raises SettingsError for what is no address, and for anything but a loopback
+    one where it is not `is_exposable`.
+
+    Over plain HTTP a token sent to it from elsewhere could be read on the way.
     """
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -75,8 +95,12 @@ def admin_address(text: str) -> tuple[str, int]:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_loopback = False
-    if not is_loopback:
-        raise SettingsError(f"--admin {text}: only a loopback address (127.0.0.1 or ::1); use an SSH tunnel from afar")
+    if not is_loopback and not is_exposable:
+        message = (
+            "others can reach it, so it needs TLS (--admin-certificate, --admin-key), or --admin-plain-text where the"
+            " network is one to trust; or take a loopback address (127.0.0.1) and an SSH tunnel"
+        )
+        raise SettingsError(f"--admin {text}: {message}")
     return host, int(port)
 
 

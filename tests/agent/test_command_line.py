@@ -148,7 +148,7 @@ async def test_status_of_an_agent_that_does_not_run_exits_4(tmp_path: Path) -> N
     [
         (["--site", "x"], "--trust FILE is needed"),
         (["--allow-unsigned"], "--site ID is needed"),
-        (["--allow-unsigned", "--site", "x", "--admin", "0.0.0.0:9100"], "only a loopback address"),
+        (["--allow-unsigned", "--site", "x", "--admin", "0.0.0.0:9100"], "needs TLS"),
         (["--allow-unsigned", "--site", "x", "--admin", "nonsense"], "HOST:PORT"),
         (["--trust", "/nowhere.pub", "--site", "x"], "/nowhere.pub: No such file"),
     ],

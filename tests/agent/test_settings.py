@@ -7,7 +7,14 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pointsman_agent.bundleurl import BundleUrl
-from pointsman_agent.settings import SettingsError, admin_address, bundle_place, trusted_keys
+from pointsman_agent.settings import (
+    KeyFiles,
+    SettingsError,
+    admin_address,
+    admin_tls,
+    bundle_place,
+    trusted_keys,
+)
 from pointsman_schema.envelope import key_id
 
 
@@ -46,6 +53,19 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
 def test_an_address_that_others_reach_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="loopback"):
         admin_address(text)
+
+
+def test_an_address_that_others_reach_is_taken_where_it_is_made_safe_or_said_to_be() -> None:
+    assert admin_address("0.0.0.0:9100", is_exposable=True) == ("0.0.0.0", 9100)
+    assert admin_address("[::]:9100", is_exposable=True) == ("::", 9100)
+
+
+def test_certificate_and_key_of_the_admin_interface_belong_together(tmp_path: Path) -> None:
+    assert admin_tls(None, None) is None
+    assert admin_tls(tmp_path / "a.pem", tmp_path / "a.key") == KeyFiles(tmp_path / "a.pem", tmp_path / "a.key")
+    for files in ((tmp_path / "a.pem", None), (None, tmp_path / "a.key")):
+        with pytest.raises(SettingsError, match="belong together"):
+            admin_tls(*files)
 
 
 def test_trusted_keys_are_read_in_their_order(tmp_path: Path) -> None:

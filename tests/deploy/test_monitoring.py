@@ -186,7 +186,7 @@ def _configuration(folder: Path, agent: RunningAgent) -> Path:
     configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     (job,) = configuration["scrape_configs"]
     job["static_configs"] = [{"targets": [agent.access.url.removeprefix("http://")]}]
-    (folder / job["authorization"]["credentials_file"]).write_text(agent.access.token)
+    (folder / job["authorization"]["credentials_file"]).write_text((agent.state / "read-token").read_text())
     (folder / configuration["rule_files"][0]).write_text(re.sub(r"for: \d+m", "for: 0s", RULES.read_text()))
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(configuration))

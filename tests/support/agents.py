@@ -1,5 +1,6 @@
 """A real agent in this process, on real sockets, with a state folder and a signed bundle of its own."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ class RunningAgent:
         self.place: Path | BundleUrl = self.bundle
         self.port = port
         self.key = Ed25519PrivateKey.generate()
+        self.flags: dict[str, Any] = {}
+        """What is not as `settings` has it by default."""
         self.secrets.mkdir()
 
     @property
@@ -41,7 +44,7 @@ class RunningAgent:
 
     def settings(self) -> Settings:
         """Return the flags of this agent."""
-        return Settings(
+        settings = Settings(
             bundle=self.place,
             site=SITE,
             trusted=(self.key.public_key(),),
@@ -50,6 +53,7 @@ class RunningAgent:
             admin_host="127.0.0.1",
             admin_port=0,
         )
+        return dataclasses.replace(settings, **self.flags)
 
     def write(self, config: Config, *, sequence: int = 1, **bundle: Any) -> bytes:
         """Sign a bundle of `config`, on this agent's port where it names the default listener, and lay it down."""
@@ -87,10 +91,16 @@ class RunningAgent:
 
 @asynccontextmanager
 async def running_agent(
-    folder: Path, config: Config | None, *, port: int | None = None, secrets: dict[str, bytes] | None = None
+    folder: Path,
+    config: Config | None,
+    *,
+    port: int | None = None,
+    secrets: dict[str, bytes] | None = None,
+    flags: dict[str, Any] | None = None,
 ) -> AsyncIterator[RunningAgent]:
     """Run an agent on `config` (None: without a bundle) until the block ends; yields once the bundle is in force."""
     agent = RunningAgent(folder, port or free_port())
+    agent.flags = flags or {}
     for name, content in (secrets or {}).items():
         (agent.secrets / name).write_bytes(content)
     if config is not None:
