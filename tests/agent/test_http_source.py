@@ -219,6 +219,7 @@ async def test_a_server_that_takes_connections_and_says_nothing_is_given_up(
 
     assert (fault.code, closed.code) == ("unreachable", "unreachable")
     assert "no answer within 0.2 s" in str(fault)
+    assert "Connection refused" in str(closed)
 
 
 # --- Again and again --------------------------------------------------------------------------------------------

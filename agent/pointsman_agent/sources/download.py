@@ -4,9 +4,11 @@ Credentials are read at each request, so that what is renewed on the controller 
 environment does (proxies, certificate stores), as for uplinks.
 """
 
+import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urljoin
 
@@ -17,7 +19,7 @@ from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
 from pointsman_agent.bundleurl import BundleUrl, origin_of, url_fault
 from pointsman_agent.ports import SecretMissing, Secrets
-from pointsman_agent.streams import tls_cause
+from pointsman_agent.streams import connect_cause, tls_cause
 from pointsman_agent.tls import TlsMaterialError, client_context
 from pointsman_agent.version import VERSION
 
@@ -110,7 +112,8 @@ async def _ask(place: BundleUrl, url: str, secrets: Secrets, etag: str | None) -
     except httpx2.InvalidURL as error:
         raise _unreadable(f"{shown}: {error}", "check --bundle") from error
     except httpx2.TimeoutException as error:
-        message = f"{shown}: no answer within {CONNECT_WITHIN_S if _is_connecting(error) else SILENT_FOR_S:g} s"
+        bound_s = CONNECT_WITHIN_S if isinstance(error, httpx2.ConnectTimeout) else SILENT_FOR_S
+        message = f"{shown}: no answer within {bound_s:g} s"
         raise DownloadFault("unreachable", message, "look at the server, and at the network between") from error
     except httpx2.HTTPError as error:
         raise _unreachable(shown, error) from error
@@ -119,10 +122,10 @@ async def _ask(place: BundleUrl, url: str, secrets: Secrets, etag: str | None) -
 def _credentials(place: BundleUrl, secrets: Secrets, is_ours: bool) -> tuple[ssl.SSLContext, str | None]:
     """Read files and secrets; those that prove who we are only for the server that was configured."""
     try:
-        roots = None if place.trust is None else [_pem(place, "--bundle-trust")]
+        roots = None if place.trust is None else [_pem(place.trust, "--bundle-trust")]
         pair, values = None, {}
         if is_ours and place.certificate is not None and place.key is not None:
-            pair = KeyPair(chain=_pem(place, "--bundle-certificate"), key=place.key)
+            pair = KeyPair(chain=_pem(place.certificate, "--bundle-certificate"), key=place.key)
             values[place.key] = secrets.read(place.key)
         token = secrets.read(place.token) if is_ours and place.token is not None else None
         context = client_context(roots, pair, values)
@@ -139,9 +142,7 @@ def _credentials(place: BundleUrl, secrets: Secrets, is_ours: bool) -> tuple[ssl
     return context, token.decode("ascii")
 
 
-def _pem(place: BundleUrl, flag: str) -> str:
-    path = place.trust if flag == "--bundle-trust" else place.certificate
-    assert path is not None
+def _pem(path: Path, flag: str) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_PEM_BYTES + 1)
@@ -209,18 +210,19 @@ def _unreadable(message: str, remedy: str) -> DownloadFault:
 
 def _unreachable(shown: str, error: httpx2.HTTPError) -> DownloadFault:
     """httpx2 wraps what happened; what lies under it says more."""
-    cause: BaseException = error
-    while (below := cause.__cause__ or cause.__context__) is not None and not isinstance(cause, ssl.SSLError):
-        cause = below
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLError):
         remedy = "check --bundle-trust, the host in --bundle, the controller's clock, and --bundle-certificate"
         return DownloadFault("unreachable", f"{shown}: tls: {tls_cause(cause)}", remedy)
-    message = f"{shown}: {str(error) or str(cause) or type(cause).__name__}"
-    return DownloadFault("unreachable", message, "check the host in --bundle, DNS, and the network between")
-
-
-def _is_connecting(error: httpx2.TimeoutException) -> bool:
-    return isinstance(error, httpx2.ConnectTimeout)
+    if isinstance(cause, socket.gaierror):
+        words, remedy = f"dns: {cause.strerror}", "check the host in --bundle, and DNS (resolvectl status)"
+    elif cause is not None:
+        words, remedy = connect_cause(cause), "check host and port in --bundle, routes and firewalls between"
+    else:
+        words, remedy = str(error) or type(error).__name__, "look at the server: it ends connections too soon"
+    return DownloadFault("unreachable", f"{shown}: {words}", remedy)
 
 
 def _certificate_expiry(answer: httpx2.Response) -> datetime | None:
