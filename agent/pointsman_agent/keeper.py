@@ -189,7 +189,8 @@ def _tell(desk: Desk) -> None:
     report = desk.record.strategy
     assert report is not None
     log.info(
-        "strategy " + report.state,
+        "strategy",
+        state=report.state,
         station=desk.identity,
         refused=report.refused,
         waits=report.waits,

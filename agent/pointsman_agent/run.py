@@ -37,6 +37,7 @@ from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
+from pointsman_agent.logs import redact_with
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
@@ -139,6 +140,7 @@ class _Agent:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
         redactor = await _opened(open_redactor, self.settings.state)
+        redact_with(redactor.words)
         read_token = await _opened(open_read_token, self.settings.state)
         status, holder, sessions = Status(VERSION, self.clock, redactor.words), Holder(), Sessions()
         names = CachedNames()

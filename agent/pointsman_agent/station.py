@@ -188,8 +188,15 @@ class _Connection:
         delay = doorkeeper.delay(self._address, trio.current_time())
         silent = doorkeeper.is_told(self._address, trio.current_time())
         if silent is not None:
-            fields = {"listener": self._listener_name, "station": refused.identity, "status": refused.status}
-            log.warning("station refused", **fields, why=refused.why, address=self._address, silent=silent)
+            log.warning(
+                "station refused",
+                listener=self._listener_name,
+                station=refused.identity,
+                status=refused.status,
+                why=refused.why,
+                address=self._address,
+                silent=silent,
+            )
         if refused.status == 401 and refused.identity is not None:
             status = self._house.status
             status.station(refused.identity).last_error = status.error(refused.error, refused.why)

@@ -52,7 +52,7 @@ CODES: Final = (
     "unreachable",
     "unreadable",
 )
-"""Every code that a refusal may have, in the order of the checks."""
+"""Every code that a refusal may have; those from `unresolved` on are told of the controller, not of the bundle."""
 
 
 def verify(envelope: bytes, expected: Expectation) -> Bundle:
