@@ -6,6 +6,7 @@
 A part stands between `<!-- from NAME -->` and `<!-- end -->` in a page; what is around it is written by hand.
 """
 
+import ast
 import json
 import re
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pointsman_agent
 from pointsman_agent.cli import main as agent
 from pointsman_agent.exposition import FAMILIES, SITE
+from pointsman_agent.logevents import EVENTS
 from pointsman_agent.web.openapi import OPERATIONS
 from pointsman_compiler.cli import main as compiler
 from pointsman_compiler.plan.downgrades import DOWNGRADES
@@ -210,6 +213,34 @@ def _api() -> str:
     return "\n".join(rows)
 
 
+def logged(source: str) -> Iterator[tuple[str, str, set[str]]]:
+    """Yield event, level and fields of each log line that `source` writes.
+
+    Raises ValueError where an event is put together: it would stand in no index, and nobody could search for it.
+    """
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr=method), args=[event], keywords=fields):
+                if not isinstance(event, ast.Constant):
+                    raise ValueError(f"line {node.lineno}: the event of a log line has to be one literal")
+                level = "error" if method == "exception" else method
+                yield str(event.value), level, {field.arg or "" for field in fields} - {"", "exc_info"}
+
+
+def _log_events() -> str:
+    levels: dict[str, set[str]] = {}
+    fields: dict[str, set[str]] = {}
+    for module in Path(pointsman_agent.__file__).parent.rglob("*.py"):
+        for event, level, named in logged(module.read_text(encoding="utf-8")):
+            levels.setdefault(event, set()).add(level)
+            fields.setdefault(event, set()).update(named)
+    rows = ["| event | level | fields | means |", "| --- | --- | --- | --- |"]
+    for event in sorted(levels):
+        names = ", ".join(f"`{name}`" for name in sorted(fields[event]))
+        rows.append(f"| {event} | {', '.join(sorted(levels[event]))} | {names} | {_cell(EVENTS[event])} |")
+    return "\n".join(rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "site-schema": _site_tables,
     "fleet-schema": _fleet_tables,
@@ -219,6 +250,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "api": _api,
     "risks": _risks,
     "downgrades": _downgrades,
+    "log-events": _log_events,
 }
 
 

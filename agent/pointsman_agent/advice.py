@@ -1,4 +1,4 @@
-"""What to do about a connection that fails: words for people, by what was seen. Pure."""
+"""What to do about a connection that fails, or a bundle that is refused: words for people, by what was seen. Pure."""
 
 from typing import Final, Literal
 
@@ -13,6 +13,32 @@ _TLS: Final = (
     ("version", "the supervision speaks no TLS 1.2 or 1.3: its operator has to change that"),
     ("wrong_version_number", "that port speaks no TLS: check the port, or whether `url` should begin with ws:"),
 )
+_COMPILE: Final = "compile the bundle again and copy it whole"
+REFUSALS: Final = {
+    "too-large": "move badges into lists that come as secrets",
+    "no-envelope": _COMPILE,
+    "unsigned": "sign it (`pointsman sign`), or run with --allow-unsigned",
+    "untrusted": "compile it with a key whose public half is given with --trust",
+    "unknown-format": "update the agent, or compile for an older one",
+    "not-canonical": _COMPILE,
+    "breaks-model": _COMPILE,
+    "digest-mismatch": _COMPILE,
+    "wrong-site": "give this controller its own bundle; check --site",
+    "old-sequence": "compile again: going back is a new, higher sequence with old content",
+    "sequence-conflict": "compile again with a higher sequence",
+    "secret-missing": "lay the secret down, as a file of that name in the secrets folder",
+    "badge-list": "mend that line of the list",
+    "tls-material": "check that certificate chain and key belong together, and that the key has no passphrase",
+    "unresolved": "check the host in `url`, and which DNS servers the controller asks (resolvectl status)",
+    "listener": "free the port, or choose another one (ss -ltnp tells who has it)",
+    "storage": "make room on the disk of the state folder, and check that it is writable",
+    "quarantined": "mend the site and release again; `pointsman-agent reload --retry` tries this one once more",
+    "probation": "stations did not get through: mend what the reason names, then release again",
+    "missing": "copy the site's bundle to where --bundle says",
+    "unreadable": "let the agent's user read the bundle file",
+    "unreachable": "check the way to the server of --bundle, and its certificate; `pointsman-agent doctor` tries it",
+}
+"""What to do about each code of a refused bundle (see `verification.CODES`)."""
 _HTTP_REFUSALS: Final = range(400, 500)
 _REDIRECTS: Final = range(300, 400)
 _NO_WEBSOCKET: Final = (405, 426)
@@ -34,6 +60,11 @@ def of_connection(step: str, seen: str) -> str:
     folded = seen.lower().replace(" ", "_")
     found = next((remedy for word, remedy in _TLS if word.replace(" ", "_") in folded), None)
     return found or "check that the port speaks TLS, and ask the supervision's operator"
+
+
+def of_refusal(code: str) -> str:
+    """Return what to do about a bundle that was refused with `code`."""
+    return REFUSALS.get(code, _COMPILE)
 
 
 def of_silence() -> str:

@@ -16,7 +16,7 @@ from pointsman_agent import liveness
 from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, Receipt, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.keeper import Desk, Reports, Wishes, forget_refused, keep_in_force, leave_station
 from pointsman_agent.liveness import Liveness
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import (
@@ -222,9 +222,9 @@ class LocalOperator:
         else:
             self._exchanged.station_asks.errors += 1
         if interest_in(call.action).learns:
-            self._observer.hear_answer(self.identity, call, reply)
+            self._observer.hear_answer(self.identity, call, reply, LOCAL)
         if call.action == "BootNotification":
-            await self._booted(call)
+            await self._booted()
         return True
 
     def _call_in(self, text: str) -> Frame | None:
@@ -257,10 +257,10 @@ class LocalOperator:
         self._record.count_drop(why)
         log.info("dropped", station=self.identity, side="station", why=why)
 
-    async def _booted(self, call: Frame) -> None:
-        """Keep the boot; from its answer on the station may be asked."""
+    async def _booted(self) -> None:
+        """From the answer to a boot on the station may be asked."""
         try:
-            await note_boot(self._journal, self.identity, self.protocol, call.text)
+            await forget_refused(self._journal, self.identity)
         except JournalFault as error:  # not what an answer promises: the station is told nothing of it
             self._status.journal_fault = str(error)
         if self._is_leaving or self._boots_after() is None:

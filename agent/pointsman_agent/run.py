@@ -2,7 +2,7 @@
 
     journal
     └── root nursery
-        ├── source          the bundle file, followed
+        ├── source          the bundle file or URL, followed
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
@@ -26,7 +26,7 @@ import structlog
 import trio
 
 from pointsman_agent.activation.archive import Archive
-from pointsman_agent.activation.history import History
+from pointsman_agent.activation.assembly import assembled
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
 from pointsman_agent.admin import AdminInterface
@@ -36,6 +36,7 @@ from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
+from pointsman_agent.logs import redact_with
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
@@ -50,6 +51,7 @@ from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots
 from pointsman_agent.sources import Source
 from pointsman_agent.sources.file import FileSource
+from pointsman_agent.sources.http import HttpSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
 from pointsman_agent.tail import Tail
@@ -137,6 +139,7 @@ class _Agent:
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
         redactor = await _opened(open_redactor, self.settings.state)
+        redact_with(redactor.words)
         read_token = await _opened(open_read_token, self.settings.state)
         status, holder, sessions = Status(VERSION, self.clock, redactor.words), Holder(), Sessions()
         names = CachedNames()
@@ -147,7 +150,7 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source: Source = FileSource(self.settings.bundle)
+        source = _source(self.settings, names)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         stop = self.signals.stop
         async with trio.open_nursery() as root:
@@ -182,22 +185,10 @@ class _Agent:
         archive = Archive(
             self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
         )
-        history, one_at_a_time = History(self.journal), trio.Lock()
-        movement = Movement(
-            holder=house.holder,
-            sessions=house.sessions,
-            observer=house.observer,
+        return assembled(
+            archive=archive,
             journal=self.journal,
-            status=house.status,
-            clock=self.clock,
-            archive=archive,
-            history=history,
-            one_at_a_time=one_at_a_time,
-        )
-        activation = Activation(
-            archive=archive,
-            movement=movement,
-            history=history,
+            observer=house.observer,
             holder=house.holder,
             listeners=listeners,
             sessions=house.sessions,
@@ -205,10 +196,14 @@ class _Agent:
             status=house.status,
             clock=self.clock,
             nursery=root,
-            one_at_a_time=one_at_a_time,
             ask_again=ask_again,
         )
-        return activation, movement
+
+
+def _source(settings: Settings, names: CachedNames) -> Source:
+    if isinstance(settings.bundle, Path):
+        return FileSource(settings.bundle)
+    return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:

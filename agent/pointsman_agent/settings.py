@@ -7,6 +7,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.envelope import load_public_key
 
+from pointsman_agent.bundleurl import ASK_EVERY_S, BundleUrl, url_fault
+
 
 class SettingsError(Exception):
     """Flags that do not fit; the message says which and what to do."""
@@ -24,7 +26,7 @@ class KeyFiles:
 class Settings:
     """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
 
-    bundle: Path
+    bundle: Path | BundleUrl
     site: str | None
     trusted: tuple[Ed25519PublicKey, ...] | None
     state: Path
@@ -46,6 +48,30 @@ def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25
     if not files:
         raise SettingsError("--trust FILE is needed, the public key that bundles are signed with (or --allow-unsigned)")
     return tuple(_trusted_key(file) for file in files)
+
+
+def bundle_place(
+    text: str,
+    *,
+    trust: Path | None = None,
+    certificate: Path | None = None,
+    key: str | None = None,
+    token: str | None = None,
+    interval_s: float = ASK_EVERY_S,
+) -> Path | BundleUrl:
+    """Return the file or the URL that `--bundle` names; raises SettingsError, also for flags that need a URL."""
+    if "://" not in text:
+        if any(flag is not None for flag in (trust, certificate, key, token)):
+            raise SettingsError("--bundle-trust, -certificate, -key and -token are for a --bundle that is a URL")
+        return Path(text)
+    place = BundleUrl(text, trust, certificate, key, token, interval_s)
+    fault = url_fault(text)
+    if fault is not None:
+        shown = "URL" if "@" in text else place.shown  # what stands before an @ may be a password
+        raise SettingsError(f"--bundle {shown}: {fault}")
+    if (certificate is None) != (key is None):
+        raise SettingsError("--bundle-certificate FILE and --bundle-key NAME need each other")
+    return place
 
 
 def admin_tls(certificate: Path | None, key: Path | None) -> KeyFiles | None:

@@ -11,16 +11,16 @@ import trio
 
 from pointsman_agent.doorkeeper import Doorkeeper
 from pointsman_agent.entries import SecurityEvent
-from pointsman_agent.handshake import Admitted, Refused, admit
+from pointsman_agent.handshake import Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
-from pointsman_agent.relay import RelayCase, StreamRelay
+from pointsman_agent.relay import RelayCase
 from pointsman_agent.routing import Route, offered_upstream
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
@@ -58,10 +58,9 @@ class House:
     clock: Clock
     tail: Tail
     observer: Observer
+    plane: Plane
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
-    plane: Plane | None = None
-    """Where stations are relayed; without one each has tasks of its own."""
     local: LocalStations = field(default_factory=LocalStations)
 
 
@@ -142,7 +141,7 @@ class _Connection:
         match admit(opening, current.routing, current.secrets, security_profile=profile):
             case Refused() as refused:
                 await self._refuse(request, refused)  # still a handshake: strangers must not pile up behind the bound
-            case Admitted(route):
+            case Route() as route:
                 self._shaken()
                 in_force = self._house.holder.coming(route.identity)
                 assert in_force is not None
@@ -189,8 +188,15 @@ class _Connection:
         delay = doorkeeper.delay(self._address, trio.current_time())
         silent = doorkeeper.is_told(self._address, trio.current_time())
         if silent is not None:
-            fields = {"listener": self._listener_name, "station": refused.identity, "status": refused.status}
-            log.warning("station refused", **fields, why=refused.why, address=self._address, silent=silent)
+            log.warning(
+                "station refused",
+                listener=self._listener_name,
+                station=refused.identity,
+                status=refused.status,
+                why=refused.why,
+                address=self._address,
+                silent=silent,
+            )
         if refused.status == 401 and refused.identity is not None:
             status = self._house.status
             status.station(refused.identity).last_error = status.error(refused.error, refused.why)
@@ -250,7 +256,7 @@ class _Connection:
             is_leaving=route.supervision is not None,
         )
         _log_connected(route, protocol)
-        with _connected(house.status, route, protocol, None), house.tail.joined(route.identity, wire):
+        with _connected(house.status, route, protocol), house.tail.joined(route.identity, wire):
             await operator.run()
 
     async def _relay(
@@ -272,11 +278,7 @@ class _Connection:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             _log_connected(candidate.route, uplink.protocol)
             case = self._case(candidate, ready, session, uplink.protocol or "")
-            if house.plane is not None:
-                house.plane.take(case, station, uplink)
-            else:
-                with _connected(house.status, case.route, uplink.protocol, uplink.protocol):
-                    await StreamRelay(case, station, uplink).run()
+            house.plane.take(case, station, uplink)
         finally:
             await uplink.close(_GOING_AWAY, "")
 
@@ -346,9 +348,9 @@ def _log_connected(route: Route, protocol: str | None) -> None:
 
 
 @contextmanager
-def _connected(status: Status, route: Route, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
-    """Show the station as connected while its session lasts."""
-    status.connected(route, protocol, uplink_protocol)
+def _connected(status: Status, route: Route, protocol: str | None) -> Iterator[None]:
+    """Show a station that the agent serves as connected while its session lasts."""
+    status.connected(route, protocol, None)
     try:
         yield
     finally:

@@ -43,12 +43,16 @@ CODES: Final = (
     "secret-missing",
     "badge-list",
     "tls-material",
+    "unresolved",
     "listener",
     "storage",
+    "quarantined",
+    "probation",
     "missing",
+    "unreachable",
     "unreadable",
 )
-"""Every code that a refusal may have, in the order of the checks."""
+"""Every code that a refusal may have; those from `unresolved` on are told of the controller, not of the bundle."""
 
 
 def verify(envelope: bytes, expected: Expectation) -> Bundle:

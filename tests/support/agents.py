@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_agent.bundleurl import BundleUrl
 from pointsman_agent.client import Access, ask_reload, find_access, get_status
 from pointsman_agent.run import SystemClock, run
 from pointsman_agent.settings import Settings
@@ -25,6 +26,7 @@ class RunningAgent:
         self.state = folder / "state"
         self.secrets = folder / "secrets"
         self.bundle = folder / "site.bundle"
+        self.place: Path | BundleUrl = self.bundle
         self.port = port
         self.site = SITE
         self.key = Ed25519PrivateKey.generate()
@@ -44,7 +46,7 @@ class RunningAgent:
     def settings(self) -> Settings:
         """Return the flags of this agent."""
         settings = Settings(
-            bundle=self.bundle,
+            bundle=self.place,
             site=self.site,
             trusted=(self.key.public_key(),),
             state=self.state,
@@ -56,7 +58,8 @@ class RunningAgent:
 
     def write(self, config: Config, *, sequence: int = 1, **bundle: Any) -> bytes:
         """Sign a bundle of `config`, on this agent's port where it names the default listener, and lay it down."""
-        envelope = a_bundle(self.placed(config), keys=(self.key,), sequence=sequence, site=self.site, **bundle)
+        fields = {"site": self.site, "sequence": sequence, **bundle}
+        envelope = a_bundle(self.placed(config), keys=(self.key,), **fields)
         replace_file(self.bundle, envelope)
         return envelope
 

@@ -17,6 +17,8 @@ from pointsman_agent.cli.options import (
 from pointsman_agent.cli.outcome import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
+    from pointsman_agent.bundleurl import BundleUrl
+    from pointsman_agent.logs import Format
     from pointsman_agent.settings import Settings
 
 
@@ -69,10 +71,18 @@ if TYPE_CHECKING:
     default="info",
     show_default=True,
     envvar="POINTSMAN_LOG_LEVEL",
-    help="Least level of the JSON log lines on standard error.",
+    help="Least level of the log lines on standard error.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "console"]),
+    default="json",
+    show_default=True,
+    envvar="POINTSMAN_LOG_FORMAT",
+    help="An object a line, or columns for people.",
 )
 def run(
-    bundle: Path,
+    bundle: "Path | BundleUrl",
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
@@ -84,6 +94,7 @@ def run(
     admin_plain_text: bool,
     admin_names: tuple[str, ...],
     log_level: str,
+    log_format: "Format",
 ) -> None:
     """Run the agent in the foreground until SIGTERM or Ctrl-C."""
     from pointsman_agent.settings import Settings, SettingsError, admin_address, admin_tls, trusted_keys
@@ -102,7 +113,7 @@ def run(
             admin_names=admin_names,
             admin_tls=tls,
         )
-        _run_agent(settings, log_level)
+        _run_agent(settings, log_level, log_format)
     except SettingsError as error:
         fail(str(error), EXIT_USAGE)
 
@@ -118,7 +129,7 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _run_agent(settings: "Settings", log_level: str) -> None:
+def _run_agent(settings: "Settings", log_level: str, log_format: "Format") -> None:
     import gc
     import signal
 
@@ -131,7 +142,7 @@ def _run_agent(settings: "Settings", log_level: str) -> None:
     # Nearly all objects live as long as a station; the default thresholds cost half the time at 1,000 of them.
     gc.set_threshold(50_000, 20, 100)
     _raise_descriptor_limit()
-    writer = logs.set_up(log_level)
+    writer = logs.set_up(log_level, form=log_format)
     # The agent takes its signals itself; this is for those that come once it has ended, and have nothing left to end.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)

@@ -3,11 +3,10 @@
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from pointsman_schema.bundle import Bundle
-from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
+from pointsman_agent.advice import of_refusal
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.ports import SecretMissing, StoredState
 from pointsman_agent.preparation import prepare, secret_names
@@ -15,28 +14,9 @@ from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.settings import Settings
 from pointsman_agent.verification import BundleRefused, Expectation, verify
 
-_REMEDIES: Final = {
-    "unsigned": "sign it (`pointsman sign`), or run with --allow-unsigned",
-    "untrusted": "compile it with a key whose public half is given with --trust",
-    "unknown-format": "update the agent, or compile for an older one",
-    "wrong-site": "give this controller its own bundle; check --site",
-    "old-sequence": "compile again: going back is a new, higher sequence with old content",
-    "sequence-conflict": "compile again with a higher sequence",
-    "too-large": "move badges into lists that come as secrets",
-    "secret-missing": "lay the secret down, as a file of that name in the secrets folder",
-    "badge-list": "mend that line of the list",
-    "tls-material": "check that certificate chain and key belong together, and that the key has no passphrase",
-}
-_COMPILE: Final = "compile the bundle again and copy it whole"
 
-
-def check_bundle(settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
+def check_bundle(envelope: bytes, settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
     """Return the bundle where the agent would take it, and what is to be said of it."""
-    try:
-        with settings.bundle.open("rb") as file:
-            envelope = file.read(LARGEST_ENVELOPE_BYTES + 1)
-    except OSError as error:
-        return None, Check("bundle", "fail", f"{settings.bundle}: {error.strerror}", "copy the site's bundle there")
     site = settings.site or stored.site
     if site is None:
         return None, Check("bundle", "fail", "which site this is, is not known yet", "give --site ID")
@@ -60,11 +40,9 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
             secrets.read(name)
         except SecretMissing as error:
             missing += 1
-            yield Check("secret", "fail", str(error), _REMEDIES["secret-missing"])
+            yield Check("secret", "fail", str(error), of_refusal("secret-missing"))
             continue
-        mode = stat.S_IMODE((folder / name).stat().st_mode)
-        if mode & 0o007:
-            yield Check("secret", "warn", f"{folder / name} is open to everybody (mode {mode:o})", "chmod 600 it")
+        yield from check_mode(folder / name)
     if missing:
         return
     try:
@@ -75,6 +53,13 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
     yield Check("secrets", "ok", f"{len(names)} needed, all there" if names else "none needed")
 
 
+def check_mode(secret: Path) -> Iterator[Check]:
+    """Yield a warning when `secret` is open to everybody."""
+    mode = stat.S_IMODE(secret.stat().st_mode)
+    if mode & 0o007:
+        yield Check("secret", "warn", f"{secret} is open to everybody (mode {mode:o})", "chmod 600 it")
+
+
 def refusal(name: str, error: BundleRefused) -> Check:
     """Return the check for what the agent would refuse."""
-    return Check(name, "fail", f"{error.code}: {error}", _REMEDIES.get(error.code, _COMPILE))
+    return Check(name, "fail", f"{error.code}: {error}", of_refusal(error.code))

@@ -19,6 +19,7 @@ IDENTITY_OF_NOBODY: Final = "pointsman-doctor"
 _SET_CLOCK: Final = "set the controller's clock, and let it follow a time server (timedatectl set-ntp true)"
 # Sequences are commit times unless somebody chose them; a smaller number is none.
 _FIRST_TIME_AS_SEQUENCE: Final = 1_600_000_000
+_CLOCKS_DIFFER_S: Final = 86_400  # more than that, no clock of a build machine is ahead
 
 
 async def check_supervisions(config: Config, secrets: Secrets, clock: Clock) -> list[Check]:
@@ -40,9 +41,9 @@ def check_clock(bundle: Bundle | None, stored: StoredState, now: datetime) -> Ch
     if activated is not None and now < activated:
         return Check("clock", "fail", f"it is before the last activation, {stored.activated_at}", _SET_CLOCK)
     if bundle is not None and bundle.sequence > _FIRST_TIME_AS_SEQUENCE and now.timestamp() < bundle.sequence:
-        return Check(
-            "clock", "warn", f"it is before the bundle's sequence, {bundle.sequence}, taken as a time", _SET_CLOCK
-        )
+        is_far = bundle.sequence - now.timestamp() > _CLOCKS_DIFFER_S
+        seen = f"{now:%Y-%m-%dT%H:%M:%SZ} is before the bundle's sequence, {bundle.sequence}, taken as a time"
+        return Check("clock", "fail" if is_far else "warn", seen, _SET_CLOCK)
     return Check("clock", "ok", f"{now:%Y-%m-%dT%H:%M:%SZ}, later than bundle and state")
 
 

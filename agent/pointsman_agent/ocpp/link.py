@@ -18,8 +18,9 @@ forwarded as it came: the link writes OCPP of its own only where `intercepts` to
 Time is an event too: `TimePassed` is due at `deadline()`, in seconds of the driver's clock, handed in with every event.
 The clock of an open CALL starts when its last byte left (`Flushed`), as rule 25 says.
 
-CALLs of the agent's own go to the station through the supervision's lane, since it is the station's one slot that they
-take, and for 5 s at most; their answers go to the agent and nowhere else (rule 15).
+CALLs of the agent's own to one side go through the lane of the other, since it is that side's one slot that they take:
+the station's for 5 s at most (rule 15), the supervision's, which is told of a boot that it has not seen, as long as any
+(rule 45). Their answers go to the agent and nowhere else.
 
 After `Close` commands were given the link is over: every later event yields nothing. Commands are carried out in order;
 `Close` of a side comes after all that was queued for it. An event that makes no sense in a state has the defined result
@@ -134,7 +135,7 @@ class Link:
     def deadline(self) -> float | None:
         """Return when `TimePassed` is due, on the driver's clock; None while nothing is awaited."""
         timeout = self.settings.message_timeout
-        moments = (moment for lane in self._both for moment in lane.moments(timeout, OWN_CALL_WITHIN_S))
+        moments = (moment for lane in self._both for moment in lane.moments(timeout, self._own_call_within(lane)))
         return min(moments, default=None)
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -151,8 +152,8 @@ class Link:
                 return list(self._time_passed(now))
             case Stored(call_id, side, is_stored):
                 return list(self._stored(self._lane_of(side), call_id, is_stored, now))
-            case OwnCallAsked(call_id, text):
-                return list(self._own_call(call_id, text, now))
+            case OwnCallAsked(call_id, text, side):
+                return list(self._own_call(self._lane_of(side.other), call_id, text, now))
             case Closed(side, code, reason, error):
                 return self._closed(side, code, reason, error)
             case EndRequested(code, reason, error):
@@ -202,10 +203,10 @@ class Link:
         return _ON
 
     @property
-    def overheard(self) -> Overheard:
+    def overheard(self) -> Frame:
         """What `passes` has just called overheard."""
         assert self._station_asks.open is not None
-        return Overheard(self._station_asks.open.frame)
+        return self._station_asks.open.frame
 
     def delayed(self, side: Side, now: float) -> None:
         """What passed to `side` at `now` has not left yet; `Flushed` will tell."""
@@ -310,8 +311,7 @@ class Link:
         lane.remember(held.frame.id, answered=True)
         yield Send(lane.asker, _internal_error(held.frame.id))
 
-    def _own_call(self, call_id: str, text: str, now: float) -> Iterator[Command]:
-        lane = self._supervision_asks
+    def _own_call(self, lane: Lane, call_id: str, text: str, now: float) -> Iterator[Command]:
         call = PendingCall(parse(text), now, text, is_own=True)
         if len(lane.waiting) >= MOST_WAITING:
             yield OwnCallEnded(call_id, None)
@@ -352,7 +352,8 @@ class Link:
         if lane.asker is Side.STATION:
             interest = interest_in(call.frame.action)
             if interest.learns or (interest.times and call.asked is not None):
-                yield Answered(call.frame, now - (call.asked or now), frame.text)
+                round_trip_s = None if call.asked is None else now - call.asked
+                yield Answered(call.frame, round_trip_s, frame.text)
         yield Send(lane.asker, frame.text if call.split is None else _merged(call.split, frame))
         if call.ends_link:
             yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
@@ -372,8 +373,8 @@ class Link:
         for lane in self._both:
             yield from self._expire_held(lane, now)
             call = lane.open
-            if call is not None and call.asked is not None and self._is_overdue(call, now):
-                if lane.asker is Side.STATION and self._condemns(call.asked):
+            if call is not None and call.asked is not None and self._is_overdue(lane, call, now):
+                if lane.asker is Side.STATION and not call.is_own and self._condemns(call.asked):
                     action = call.frame.action
                     detail = f"{action} unanswered for {self.settings.message_timeout:g} s"
                     lost = Lost(Side.SUPERVISION, "message-timeout", detail, action)
@@ -391,9 +392,12 @@ class Link:
         `TimePassed` would then do nothing at its own moment, for ever."""
         return since + self.settings.message_timeout <= now
 
-    def _is_overdue(self, call: PendingCall, now: float) -> bool:
+    def _is_overdue(self, lane: Lane, call: PendingCall, now: float) -> bool:
         assert call.asked is not None
-        return call.asked + OWN_CALL_WITHIN_S <= now if call.is_own else self._is_late(call.asked, now)
+        return call.asked + self._own_call_within(lane) <= now if call.is_own else self._is_late(call.asked, now)
+
+    def _own_call_within(self, lane: Lane) -> float:
+        return OWN_CALL_WITHIN_S if lane.asker is Side.SUPERVISION else self.settings.message_timeout
 
     def _condemns(self, asked: float) -> bool:
         """Whether a CALL that the supervision was `asked` and did not answer in time loses the link (rule 25)."""

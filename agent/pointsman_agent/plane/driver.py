@@ -44,6 +44,8 @@ class Plane:
         case.status.connected(case.route, supervision.protocol, supervision.protocol)
         case.status.station(case.route.identity).traffic = pair
         case.tail.join(case.route.identity, pair)
+        for event in relayed.begin():
+            pair.tell(event, now)
         case.session.live_on(relayed.end, relayed.change)
 
     def release(self, case: RelayCase, pair: Pair) -> None:
@@ -80,6 +82,7 @@ class _Relayed(Chores):
 
     def over(self) -> None:
         """Both sockets are gone."""
+        self.end_replay()
         pair, self.pair = self.pair, None
         if pair is not None:
             pair.part()
