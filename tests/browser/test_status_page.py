@@ -172,6 +172,29 @@ def test_who_signs_out_sees_no_more(visitor: Visitor, site: ShownSite) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+def test_a_browser_whose_session_is_gone_is_shown_where_to_sign_in(visitor: Visitor, site: ShownSite) -> None:
+    """As after a restart of the agent."""
+    visitor.context.clear_cookies()
+    visitor.page.evaluate("leave(), follow()")
+    visitor.page.wait_for_url(f"{site.url}/login", timeout=WITHIN_MS)
+    assert all("401" in complaint for complaint in visitor.complaints)
+    visitor.complaints.clear()
+
+
+def test_a_page_that_nobody_sees_follows_nothing_and_goes_on_when_it_is_seen(visitor: Visitor, site: ShownSite) -> None:
+    page = visitor.page
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert page.evaluate("source === null")
+    site.cut("STAFF-2")
+
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#map-words")).to_contain_text("STAFF-2 → staff", timeout=WITHIN_MS)
+    site.start_station("STAFF-2")
+    expect_all_well(page)
+
+
 @pytest.mark.parametrize("width", [320, 360, 1280])
 def test_no_page_is_wider_than_its_screen(width: int, browser: Browser, site: ShownSite) -> None:
     with visiting(browser, viewport={"width": width, "height": 700}) as visitor:

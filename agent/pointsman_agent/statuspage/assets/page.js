@@ -12,7 +12,7 @@ function say(words) {
 // Whoever was on a link inside of what is replaced, stays on it.
 function put(id, html) {
   const element = document.getElementById(id);
-  if (element === null) return;
+  if (element === null || element.innerHTML === html) return;
   const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
   element.innerHTML = html;
   if (focused !== "") document.getElementById(focused)?.focus({ preventScroll: true });
@@ -68,12 +68,12 @@ const KINDS = {
 function filter() {
   if (form === null) return;
   const words = form.elements.q.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const is_of_kind = KINDS[form.elements.show.value] ?? (() => true);
+  const isOfKind = KINDS[form.elements.show.value] ?? (() => true);
   let shown = 0;
   const rows = document.querySelectorAll("#stations tr[id]");
   for (const row of rows) {
     const text = row.textContent.toLowerCase();
-    row.hidden = !(is_of_kind(row.cells[0]) && words.every((word) => text.includes(word)));
+    row.hidden = !(isOfKind(row.cells[0]) && words.every((word) => text.includes(word)));
     if (!row.hidden) shown += 1;
   }
   const said = shown === rows.length ? `${shown} stations` : `${shown} of ${rows.length} stations`;
