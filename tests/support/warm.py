@@ -57,13 +57,19 @@ def run(
             socket.send_fds(_channel(package), [json.dumps(said).encode()], streams)
         finally:
             os.close(tells)
-        if not select.select([end], [], [], within_s + _ENDED_WITHIN_S)[0]:
+        if not _is_readable(end.fileno(), within_s + _ENDED_WITHIN_S):
             raise subprocess.TimeoutExpired(command, within_s)
         code = int(end.read())
         if code == -signal.SIGALRM:
             raise subprocess.TimeoutExpired(command, within_s)
         texts = [stream.read().decode() for stream in (out, err) if stream.seek(0) == 0]
     return subprocess.CompletedProcess(command, code, texts[0] if stdout is None else None, texts[1])
+
+
+def _is_readable(stream: int, within_s: float) -> bool:
+    poll = select.poll()  # select() takes no descriptor beyond 1023
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
 
 
 def end_all() -> None:
