@@ -152,6 +152,7 @@ def _main(package: str, channel: socket.socket) -> None:
     gc.freeze()
     asked = _serve(channel)
     if asked is None:
+        channel.close()
         _reap(0)
         return
     said, streams = asked
