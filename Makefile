@@ -36,8 +36,11 @@ $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml a
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
-# One worker a core; a file stays with its worker.
+# One worker a core; a file stays with its worker. Tests start hundreds of processes: bytecode is kept, also where the
+# environment forbids it, and beside the sources there is none.
 PYTEST := -m pytest -n auto --dist loadfile
+test test-agent-alone chaos: export PYTHONDONTWRITEBYTECODE :=
+test test-agent-alone chaos: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/.bytecode
 test: setup
 	@$(BIN)/python $(PYTEST)
 
