@@ -49,6 +49,7 @@ from pointsman_agent.redaction import Redactor
 from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.remotecontrol import RemoteControl, TransactionReport
 from pointsman_agent.secrets import SecretFolder
+from pointsman_agent.servicemanager import ServiceManager
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots, write_durably
@@ -160,9 +161,9 @@ class _Agent:
             report_route("/api/activations", BundleLog(self.journal.bundle_events_since).rows),
             report_route("/api/transactions", TransactionReport(holder, self.journal.transactions_since).rows),
         ]
-        stop = self.signals.stop
+        stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
-            self.signals.on_hangup = source.reload
+            self.signals.on_hangup = partial(manager.reloading, source.reload)
             root.start_soon(reactor.run)
             plane = Plane(reactor, root, sessions)
             house = House(
@@ -178,7 +179,10 @@ class _Agent:
             await self._start_admin(root, house, partial(_read_again, source, activation), stop, routes)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
+            manager.ready()
+            root.start_soon(manager.beat)
             await stop.wait()
+            manager.stopping()
             await _say_farewell(listeners, sessions)
             await observer.flush()
             root.cancel_scope.cancel()

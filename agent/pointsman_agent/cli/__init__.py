@@ -10,6 +10,7 @@ import click
 
 from pointsman_agent.cli.connectiontest import test
 from pointsman_agent.cli.doctor import doctor
+from pointsman_agent.cli.init import init
 from pointsman_agent.cli.lookingin import activations, security_events, tail
 from pointsman_agent.cli.outcome import EXIT_FAILED, fail
 from pointsman_agent.cli.reload import reload
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(run, status, stations, reload, test, tail, security_events, activations, doctor),
+    *(init, run, status, stations, reload, test, tail, security_events, activations, doctor),
     *(call, start, stop, reset, unlock, transactions),
 )
 

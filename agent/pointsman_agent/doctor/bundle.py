@@ -48,9 +48,10 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
             missing += 1
             yield Check("secret", "fail", str(error), of_refusal("secret-missing"))
             continue
-        mode = stat.S_IMODE((folder / name).stat().st_mode)
+        path = secrets.path(name)
+        mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o007:
-            yield Check("secret", "warn", f"{folder / name} is open to everybody (mode {mode:o})", "chmod 600 it")
+            yield Check("secret", "warn", f"{path} is open to everybody (mode {mode:o})", "chmod 600 it")
     if missing:
         return
     try:
