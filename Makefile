@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
+.PHONY: help setup test test-agent-alone docs site deployment demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -15,6 +15,8 @@ help:
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
 	@echo "make screenshots       the status page as it is, into docs/screenshots (needs Chromium)"
+	@echo "make site              build docs/ as a website into out/site, without network"
+	@echo "make deployment        check the container file and the Kubernetes example"
 	@echo "make bench             speed, each figure as a ratio in one run"
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
@@ -56,6 +58,19 @@ chaos: setup
 docs: setup
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pointsman_compiler.catalogue
+
+# Tools that only the site and these files need have an environment of their own.
+SITE_BIN := .venv-site/bin
+$(SITE_BIN)/.synced: uv.lock $(STAMP)
+	@UV_PROJECT_ENVIRONMENT=.venv-site $(BIN)/uv sync --frozen --quiet --only-group docs --only-group deploy --python $(BIN)/python
+	@touch $@
+
+site: $(SITE_BIN)/.synced
+	@$(SITE_BIN)/mkdocs build --strict --quiet
+
+deployment: $(SITE_BIN)/.synced
+	@$(SITE_BIN)/hadolint deploy/container/Containerfile
+	@$(SITE_BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 
 demo: setup
 	@$(BIN)/pointsman-sim demo
@@ -106,5 +121,5 @@ screenshots: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/screenshots
 
 clean:
-	rm -rf .venv .venv-agent build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-agent .venv-site build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,6 +94,11 @@ def set_up(level: str, stream: IO[str] | None = None, form: Format = "json") -> 
 WORDS: Final = ("why", "detail", "error", "exception")
 """Fields that hold free text: what a peer said, or an exception."""
 
+OWN_WORDS: Final = frozenset(
+    {"bundle refused", "cannot go back to the previous bundle yet", "stations do not wait for their move any more"}
+)
+"""Events whose text is the verdict on our own bundle: it names secrets, which is what people have to see, and none."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Redaction:
@@ -102,7 +107,7 @@ class _Redaction:
     words: Callable[[str], str]
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> Mapping[str, Any]:
-        for field in WORDS:
+        for field in () if event["event"] in OWN_WORDS else WORDS:
             if isinstance(text := event.get(field), str):
                 event[field] = self.words(text)
         return event

@@ -12,6 +12,7 @@ Here, and in `cli`, the wall clock is read.
 """
 
 import fcntl
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.readtoken import open_read_token
 from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.secrets import SecretFolder
+from pointsman_agent.servicemanager import ServiceManager
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots
@@ -152,9 +154,9 @@ class _Agent:
         await observer.load()
         source = _source(self.settings, names)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
-        stop = self.signals.stop
+        stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
-            self.signals.on_hangup = source.reload
+            self.signals.on_hangup = partial(manager.reloading, source.reload)
             root.start_soon(reactor.run)
             plane = Plane(reactor, root, sessions)
             house = House(
@@ -173,7 +175,10 @@ class _Agent:
             await interface.start(root, stop)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
+            manager.ready()
+            root.start_soon(manager.beat)
             await stop.wait()
+            manager.stopping()
             await _say_farewell(listeners, sessions)
             await observer.flush()
             root.cancel_scope.cancel()

@@ -7,6 +7,8 @@ from typing import Final
 from pointsman_agent.ports import SecretMissing
 
 LARGEST_SECRET_BYTES: Final = 16 * 1024 * 1024  # a badge list; keys and passwords are far smaller
+CREDENTIAL_PREFIX: Final = "secrets_"
+"""What systemd puts before the file's name where `LoadCredential=secrets:FOLDER` loads a folder (systemd.exec(5))."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,63}\Z")
 
 
@@ -23,7 +25,7 @@ class SecretFolder:
         """
         if not _NAME.match(name) or name in (".", ".."):
             raise SecretMissing(name, f"{name!r} is no name of a secret")
-        path = self._folder / name
+        path = self.path(name)
         try:
             with path.open("rb") as file:
                 content = file.read(LARGEST_SECRET_BYTES + 1)
@@ -32,3 +34,8 @@ class SecretFolder:
         if len(content) > LARGEST_SECRET_BYTES:
             raise SecretMissing(name, f"secret {name!r}: {path}: larger than {LARGEST_SECRET_BYTES} bytes")
         return content.removesuffix(b"\n").removesuffix(b"\r") if content.endswith(b"\n") else content
+
+    def path(self, name: str) -> Path:
+        """Return the file of a secret, whether there is one or not."""
+        loaded = self._folder / f"{CREDENTIAL_PREFIX}{name}"
+        return loaded if loaded.exists() else self._folder / name

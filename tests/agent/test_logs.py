@@ -126,6 +126,16 @@ def test_r52_words_of_peers_and_exceptions_are_redacted_whoever_logs_them() -> N
     assert len(text.splitlines()) == 3
 
 
+def test_the_name_of_a_missing_secret_is_no_secret() -> None:
+    stream = io.StringIO()
+    writer = set_up("info", stream)
+    redact_with(Redactor(bytes(32)).words)
+    structlog.get_logger().error("bundle refused", code="secret-missing", why="secret 'acme-key': No such file")
+    writer.close()
+
+    assert "'acme-key'" in stream.getvalue()
+
+
 def test_lines_for_people_have_no_colour_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     writer = set_up("info", stream, "console")

@@ -63,3 +63,9 @@ def test_a_secret_has_a_largest_size(tmp_path: Path, excess: int, is_read: bool)
     else:
         with pytest.raises(SecretMissing, match="larger than"):
             SecretFolder(tmp_path).read("s")
+
+
+def test_r55_a_folder_that_systemd_loads_as_credentials_has_longer_names(tmp_path: Path) -> None:
+    (tmp_path / "secrets_acme-key").write_bytes(b"key\n")
+
+    assert SecretFolder(tmp_path).read("acme-key") == b"key"

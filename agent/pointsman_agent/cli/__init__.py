@@ -10,6 +10,7 @@ import click
 
 from pointsman_agent.cli.connectiontest import test
 from pointsman_agent.cli.doctor import doctor
+from pointsman_agent.cli.init import init
 from pointsman_agent.cli.inventory import inventory
 from pointsman_agent.cli.lookingin import activations, security_events, tail
 from pointsman_agent.cli.outcome import EXIT_FAILED, fail
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(run, page, status, stations, inventory, reload, test, tail, security_events, activations, doctor),
+    *(init, run, page, status, stations, inventory, reload, test, tail, security_events, activations, doctor),
     *(call, start, stop, reset, unlock, transactions),
 )
 

@@ -42,7 +42,7 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
             missing += 1
             yield Check("secret", "fail", str(error), of_refusal("secret-missing"))
             continue
-        yield from check_mode(folder / name)
+        yield from check_mode(secrets.path(name))
     if missing:
         return
     try:

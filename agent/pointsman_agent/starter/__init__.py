@@ -1,0 +1,123 @@
+"""What `pointsman-agent init` lays down: a unit for systemd, a site's flags, the keys of its bundles.
+
+    CONFIG/agent.env        flags of `run` as variables, read by the unit
+    CONFIG/trust/           public keys that bundles are signed with
+    CONFIG/secrets/         secrets, for root alone; systemd hands them to the agent as credentials
+    CONFIG/site.bundle      is not made: the bundle comes from the build machine
+    UNITS/pointsman-agent.service
+
+The state folder is not made: systemd makes it for the user that it invents (`StateDirectory=`).
+"""
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pointsman_schema.envelope import load_public_key
+
+UNIT: Final = "pointsman-agent.service"
+HIDDEN_FROM_SERVICES: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+"""What ProtectHome= and PrivateTmp= hide from the agent."""
+
+_SITE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+-]*\Z")  # what needs no quoting, in units and in variables
+
+
+class LayoutError(Exception):
+    """What was asked for cannot be laid down; the message says why and what to do. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One site's controller: where its files are and what is in them."""
+
+    site: str
+    trust: Sequence[Path]
+    config: Path
+    units: Path | None
+    executable: Path
+
+    def lay_down(self) -> list[Path]:
+        """Write what is missing and return it; raises LayoutError where a file is there and differs."""
+        texts = self._texts()
+        differing = [path for path, text in texts.items() if path.exists() and path.read_bytes() != text]
+        if differing:
+            raise LayoutError(f"{differing[0]} is there and differs; move it away, or change it by hand")
+        secrets = self.config / "secrets"
+        made = [] if secrets.is_dir() else [secrets]
+        self.config.mkdir(mode=0o755, parents=True, exist_ok=True)
+        secrets.mkdir(mode=0o700, exist_ok=True)
+        for path, text in texts.items():
+            if not path.exists():
+                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _write(path, text)
+                made.append(path)
+        return made
+
+    def warnings(self) -> list[str]:
+        """Return what will be in the way of the unit."""
+        found = []
+        if self.units is not None and str(self.executable).startswith(
+            tuple(f"{each}/" for each in HIDDEN_FROM_SERVICES)
+        ):
+            found.append(f"{self.executable} is where services cannot look: install the agent below /opt or /usr/local")
+        secrets = self.config / "secrets"
+        if secrets.is_dir() and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
+            found.append(f"{secrets} is open to others: chmod 700 {secrets}")
+        return found
+
+    def _texts(self) -> dict[Path, bytes]:
+        if not _SITE.match(self.site):
+            raise LayoutError(f"--site {self.site}: a site's id has lower-case letters, digits and hyphens")
+        for path in (self.config, self.executable):
+            if not _PLAIN_PATH.match(str(path)):
+                raise LayoutError(f"{path}: write a whole path, of letters, digits, dots, hyphens and underscores")
+        keys = {self.config / "trust" / path.name: _public_key(path) for path in self.trust}
+        if len(keys) != len(self.trust):
+            raise LayoutError("two files of --trust have the same name")
+        texts = {**keys, self.config / "agent.env": self._environment(list(keys)).encode()}
+        if self.units is not None:
+            texts[self.units / UNIT] = unit_text(self.executable, self.config).encode()
+        return texts
+
+    def _environment(self, keys: Sequence[Path]) -> str:
+        return (
+            "# Flags of `pointsman-agent run`, read by systemd: NAME=VALUE, no quotes needed, no ~.\n"
+            f"POINTSMAN_SITE={self.site}\n"
+            f"POINTSMAN_BUNDLE={self.config / 'site.bundle'}\n"
+            f"POINTSMAN_TRUST={os.pathsep.join(map(str, keys))}\n"
+        )
+
+
+def unit_text(executable: Path, config: Path) -> str:
+    """Return the unit for the agent that is installed at `executable`."""
+    template = (files(__name__) / UNIT).read_text(encoding="utf-8")
+    return template.replace("@EXECUTABLE@", str(executable)).replace("@CONFIG@", str(config))
+
+
+def _public_key(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LayoutError(f"--trust {path}: {error.strerror}") from error
+    if not _PLAIN_PATH.match(f"/{path.name}"):
+        raise LayoutError(f"--trust {path}: a name of letters, digits, dots, hyphens and underscores is needed")
+    try:
+        load_public_key(content)
+    except ValueError as error:
+        raise LayoutError(f"--trust {path}: {error}; it is the file NAME.pub that `pointsman keygen` made") from error
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that anybody may read, whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o644)
+    os.replace(file.name, path)

@@ -1,0 +1,83 @@
+"""`pointsman-agent init`: what it lays down, and what it never writes over."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pointsman_agent.cli import main
+from pointsman_agent.starter import Layout
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    public = Ed25519PrivateKey.generate().public_key()
+    path = tmp_path / "release.pub"
+    path.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return path
+
+
+def init(tmp_path: Path, *flags: str | Path, site: str = "lyon") -> Result:
+    places = ["--config", str(tmp_path / "etc"), "--units", str(tmp_path / "units")]
+    return CliRunner().invoke(main, ["init", "--site", site, *places, *map(str, flags)])
+
+
+def test_a_controller_is_laid_down_and_a_second_time_changes_nothing(tmp_path: Path, key: Path) -> None:
+    first = init(tmp_path, "--trust", key)
+    etc = tmp_path / "etc"
+    before = {path: path.stat().st_mtime_ns for path in etc.rglob("*")}
+    second = init(tmp_path, "--trust", key)
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output
+    assert stat.S_IMODE((etc / "secrets").stat().st_mode) == 0o700
+    assert (etc / "trust" / "release.pub").read_bytes() == key.read_bytes()
+    assert f"POINTSMAN_TRUST={etc}/trust/release.pub" in (etc / "agent.env").read_text()
+    assert "POINTSMAN_SITE=lyon\n" in (etc / "agent.env").read_text()
+    assert f"LoadCredential=secrets:{etc}/secrets" in (tmp_path / "units" / "pointsman-agent.service").read_text()
+    assert first.stdout.count("made ") == 4
+    assert second.stdout.count("made ") == 0
+    assert before == {path: path.stat().st_mtime_ns for path in etc.rglob("*")}
+
+
+def test_what_differs_is_never_written_over(tmp_path: Path, key: Path) -> None:
+    init(tmp_path, "--trust", key)
+    other = init(tmp_path, "--trust", key, site="nantes")
+
+    assert other.exit_code == 1
+    assert "agent.env is there and differs" in other.stderr
+    assert "POINTSMAN_SITE=lyon\n" in (tmp_path / "etc" / "agent.env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("site", "name", "content", "words"),
+    [
+        ("Lyon", None, None, "lower-case letters"),
+        ("lyon\n", None, None, "lower-case letters"),
+        ("lyon", "gone.pub", None, "No such file"),
+        ("lyon", "private.key", b"-----BEGIN", "`pointsman keygen` made"),
+        ("lyon", "two words.pub", b"", "a name of letters"),
+    ],
+)
+def test_what_cannot_be_used_is_told_and_nothing_is_written(
+    tmp_path: Path, key: Path, site: str, name: str | None, content: bytes | None, words: str
+) -> None:
+    path = key if name is None else tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    done = init(tmp_path, "--trust", path, site=site)
+
+    assert done.exit_code == 1
+    assert words in done.stderr
+    assert not (tmp_path / "etc").exists()
+
+
+def test_a_place_where_services_cannot_look_and_open_secrets_are_warned_of(tmp_path: Path, key: Path) -> None:
+    layout = Layout("lyon", [key], tmp_path / "etc", tmp_path / "units", Path("/root/.local/bin/pointsman-agent"))
+    layout.lay_down()
+    (tmp_path / "etc" / "secrets").chmod(0o755)
+
+    hidden, is_open = layout.warnings()
+    assert "where services cannot look" in hidden
+    assert "chmod 700" in is_open
