@@ -105,7 +105,7 @@ def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
         return Promotion(judged, (), _halted(rings, judged.halt), trials)
-    return _moved(_closed(judged, trials, now), rules, trials, now)
+    return _moved(_closed(judged, trials, now), rings, rules, trials, now)
 
 
 def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]]:
@@ -163,19 +163,27 @@ def _closed(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
     return replace(ledger, sites=sites)
 
 
-def _moved(ledger: Ledger, rules: Rules, trials: Mapping[str, Trial], now: int) -> Promotion:
+def _moved(
+    ledger: Ledger,
+    rings: Sequence[tuple[Ring, list[Member]]],
+    rules: Rules,
+    trials: Mapping[str, Trial],
+    now: int,
+) -> Promotion:
     @cache
     def freeze_of(ring: str, time_zone: str) -> Freeze | None:
         return rules.freeze_of(ring, time_zone, now)
 
     sites, decisions, moved = dict(ledger.sites), {}, []
     blocked = ""
-    for ring, members in _members(ledger, rules):
-        on_trial = sum(entry.is_on_trial for _, entry in members)
+    for ring, members in rings:
+        on_trial = sum(sites[site].is_on_trial for site, _ in members)
         room, waiting = ring.at_once - on_trial, 0
-        for site, entry in members:
+        settled = Decision(ring.name, "settled", "has been offered what is desired")
+        for site, _ in members:
+            entry = sites[site]
             if not entry.is_pending:
-                decisions[site] = _settled(ring)
+                decisions[site] = settled
                 continue
             is_first = entry.offered is None
             pin = rules.pin_of(site, entry.time_zone, now)
