@@ -2,7 +2,8 @@
 
     journal
     └── root nursery
-        ├── source          the bundle file, followed
+        ├── source          the bundle file or the rollout's repository, followed
+        ├── pusher          the state, to a metrics store
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
@@ -43,7 +44,9 @@ from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
-from pointsman_agent.ports import Clock, JournalFault, StoredState
+from pointsman_agent.ports import Clock, JournalFault, SecretMissing, StoredState
+from pointsman_agent.push.sender import Pusher
+from pointsman_agent.push.spool import Spool
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.remotecontrol import RemoteControl, TransactionReport
@@ -70,6 +73,8 @@ STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell 
 GOING_AWAY: Final = 1001
 ADMIN_FILE: Final = "admin.json"
 KEYS_FOLDER: Final = "keys"
+ROLLOUT_FOLDER: Final = "rollout"
+PUSH_FOLDER: Final = "push"
 JOURNAL_FILE: Final = "journal.sqlite3"
 
 log = structlog.get_logger()
@@ -148,7 +153,8 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source: Source = FileSource(self.settings.bundle)
+        source = await trio.to_thread.run_sync(_source, self.settings, self.site, self.clock, status)
+        pushing = await trio.to_thread.run_sync(self._pushing)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         routes = [
             connection_test_route(tests.run),
@@ -174,6 +180,8 @@ class _Agent:
             root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
             await self._start_admin(root, house, partial(_read_again, source, activation), stop, routes)
+            if pushing is not None:
+                root.start_soon(pushing(house).run)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             await stop.wait()
@@ -185,9 +193,8 @@ class _Agent:
     def _activation(
         self, house: House, listeners: Listeners, root: trio.Nursery, ask_again: Callable[[], None]
     ) -> tuple[Activation, Movement]:
-        archive = Archive(
-            self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
-        )
+        trusted = None if self.settings.rollout is not None else self.settings.trusted
+        archive = Archive(self.site, trusted, self.stored, self.store, SecretFolder(self.settings.secrets))
         history, one_at_a_time = History(self.journal), trio.Lock()
         movement = Movement(
             holder=house.holder,
@@ -216,6 +223,33 @@ class _Agent:
         )
         return activation, movement
 
+    async def _snapshot(self, house: House) -> dict[str, Any]:
+        """Return the object of the API."""
+        current, waiting = house.holder.current, house.holder.waiting
+        if current is None:
+            return house.status.snapshot(None, {})
+        try:
+            open_transactions = await self.journal.open_transactions()
+        except JournalFault:
+            open_transactions = {}
+        routes = {identity: in_force.routing.routes[identity] for identity, in_force in waiting.items()}
+        shown = current.routing.routes | routes
+        relayed = [identity for identity, route in shown.items() if route.supervision is not None]
+        observed = house.observer.open_transactions(relayed)
+        return house.status.snapshot(current.routing, open_transactions | observed, routes)
+
+    def _pushing(self) -> Callable[[House], Pusher] | None:
+        """Return what makes the task that pushes the state, None where nothing is pushed; raises StartError."""
+        push = self.settings.push
+        if push is None:
+            return None
+        token = _token(self.settings, push.token)
+        try:
+            spool = Spool(self.settings.state / PUSH_FOLDER)
+        except OSError as error:
+            raise StartError(f"--state {self.settings.state}: {error.strerror}") from error
+        return lambda house: Pusher(push.url, token, spool, partial(self._snapshot, house), self.clock.now)
+
     async def _start_admin(
         self,
         root: trio.Nursery,
@@ -227,24 +261,10 @@ class _Agent:
         authority = authority_of(self.admin)
         token = random_secrets.token_urlsafe(32)
 
-        async def snapshot() -> dict[str, Any]:
-            current, waiting = house.holder.current, house.holder.waiting
-            if current is None:
-                return house.status.snapshot(None, {})
-            try:
-                open_transactions = await self.journal.open_transactions()
-            except JournalFault:
-                open_transactions = {}
-            routes = {identity: in_force.routing.routes[identity] for identity, in_force in waiting.items()}
-            shown = current.routing.routes | routes
-            relayed = [identity for identity, route in shown.items() if route.supervision is not None]
-            observed = house.observer.open_transactions(relayed)
-            return house.status.snapshot(current.routing, open_transactions | observed, routes)
-
         app = admin_app(
             token=token,
             hosts=frozenset({authority, f"localhost:{authority.rpartition(':')[2]}"}),
-            snapshot=snapshot,
+            snapshot=partial(self._snapshot, house),
             is_ready=lambda: house.holder.current is not None,
             reload=reload,
             routes=routes,
@@ -252,6 +272,32 @@ class _Agent:
         root.start_soon(serve, app, self.admin, stop.wait)
         access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})
         await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
+
+
+def _source(settings: Settings, site: str, clock: Clock, status: Status) -> Source:
+    """Return where bundles come from; raises StartError where what it needs is not there."""
+    if settings.rollout is None:
+        return FileSource(settings.bundle)
+    from pointsman_agent.sources.fetching import BoundedFetcher  # late: tuf takes 60 ms, and most run without it
+    from pointsman_agent.sources.tuf import TufSource
+
+    try:
+        root = settings.rollout.root.read_bytes()
+    except OSError as error:
+        raise StartError(f"--rollout-root {settings.rollout.root}: {error.strerror}") from error
+    fetcher = BoundedFetcher(_token(settings, settings.rollout.token))
+    folder = settings.state / ROLLOUT_FOLDER
+    return TufSource(settings.rollout.url, site, folder, root, clock, on_stale=status.set_stale, fetcher=fetcher)
+
+
+def _token(settings: Settings, name: str | None) -> str | None:
+    """Return the token in the secret `name`; raises StartError."""
+    if name is None:
+        return None
+    try:
+        return SecretFolder(settings.secrets).read(name).decode("ascii")
+    except (SecretMissing, UnicodeDecodeError) as error:
+        raise StartError(f"the token {name}: {error}") from error
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:

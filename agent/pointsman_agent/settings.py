@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.envelope import load_public_key
@@ -13,8 +14,26 @@ class SettingsError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutSettings:
+    """A TUF repository to follow in place of a file: its address, the first trusted root, a token's secret."""
+
+    url: str
+    root: Path
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    """Where the state is pushed to: the import address of a metrics store, a token's secret."""
+
+    url: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
+    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken. With `rollout` no file is
+    followed, and the repository's own signatures are the trust."""
 
     bundle: Path
     site: str | None
@@ -23,6 +42,8 @@ class Settings:
     secrets: Path
     admin_host: str
     admin_port: int
+    rollout: RolloutSettings | None = None
+    push: PushSettings | None = None
 
 
 def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25519PublicKey, ...] | None:
@@ -34,6 +55,42 @@ def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25
     if not files:
         raise SettingsError("--trust FILE is needed, the public key that bundles are signed with (or --allow-unsigned)")
     return tuple(_trusted_key(file) for file in files)
+
+
+def rollout_settings(
+    url: str | None, root: Path | None, token: str | None, bundle: Path | None, trust: tuple[Path, ...]
+) -> RolloutSettings | None:
+    """Return the repository to follow, None where a file is; raises SettingsError."""
+    if url is None:
+        if bundle is None:
+            raise SettingsError("--bundle FILE or --rollout URL is needed: where bundles come from")
+        return None
+    if bundle is not None:
+        raise SettingsError("--bundle and --rollout exclude each other: an agent follows one of them")
+    if trust:
+        raise SettingsError("--trust has no meaning with --rollout: the repository's own keys are the trust")
+    if root is None:
+        raise SettingsError("--rollout-root FILE is needed: the repository's metadata/1.root.json to begin with")
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"--rollout {url}: write https://HOST/PATH")
+    if token is not None and not _is_private(url):
+        raise SettingsError(f"--rollout {url}: a token goes over https:// only, or anybody on the way could read it")
+    return RolloutSettings(url, root, token)
+
+
+def push_settings(url: str | None, token: str | None) -> PushSettings | None:
+    """Return where the state is pushed to, None for nowhere; raises SettingsError."""
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"--push {url}: write https://HOST/PATH")
+    if token is not None and not _is_private(url):
+        raise SettingsError(f"--push {url}: a token goes over https:// only, or anybody on the way could read it")
+    return PushSettings(url, token)
+
+
+def _is_private(url: str) -> bool:
+    return url.startswith("https://") or urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def admin_address(text: str) -> tuple[str, int]:

@@ -47,6 +47,11 @@ CODES: Final = (
     "storage",
     "missing",
     "unreadable",
+    "unreachable",
+    "slow",
+    "rollback",
+    "tampered",
+    "metadata",
 )
 """Every code that a refusal may have, in the order of the checks."""
 

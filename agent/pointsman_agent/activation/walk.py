@@ -145,9 +145,9 @@ class Activation:
 
     async def fail(self, code: str, message: str) -> None:
         """Note that a source could not give a bundle at all. One that is missing is only worth a log line while another
-        is in force: deployments remove a file before they lay down the next."""
-        if code == "missing" and self._holder.current is not None:
-            log.warning("no bundle file", why=message)
+        is in force: deployments remove a file before they lay down the next, and networks go and come."""
+        if code in ("missing", "unreachable") and self._holder.current is not None:
+            log.warning("no bundle", code=code, why=message)
             return
         async with self._one_at_a_time:
             await self._refused(BundleRefused(code, message))

@@ -7,7 +7,6 @@ import click
 
 from pointsman_agent.cli.options import (
     allow_unsigned_option,
-    bundle_option,
     default_secrets,
     secrets_option,
     site_option,
@@ -23,7 +22,28 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: pointsman-agent run --bundle lyon.bundle --site lyon --trust site.pub --state /var/lib/pointsman"
 )
-@bundle_option
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_BUNDLE",
+    help="The bundle file that the agent follows: a new one there is put in force.",
+)
+@click.option(
+    "--rollout",
+    "rollout_url",
+    metavar="URL",
+    envvar="POINTSMAN_ROLLOUT",
+    help="The rollout's repository, followed in place of a file.",
+)
+@click.option(
+    "--rollout-root",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_ROLLOUT_ROOT",
+    help="Its root, the trust to begin with (metadata/1.root.json).",
+)
+@click.option(
+    "--rollout-token", metavar="NAME", envvar="POINTSMAN_ROLLOUT_TOKEN", help="Secret with a bearer token for it."
+)
 @site_option
 @trust_option
 @allow_unsigned_option
@@ -38,6 +58,10 @@ if TYPE_CHECKING:
     help="Loopback address of the admin interface.",
 )
 @click.option(
+    "--push", metavar="URL", envvar="POINTSMAN_PUSH", help="Push the state there, as Prometheus text, by POST."
+)
+@click.option("--push-token", metavar="NAME", envvar="POINTSMAN_PUSH_TOKEN", help="Secret with a bearer token for it.")
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -46,28 +70,44 @@ if TYPE_CHECKING:
     help="Least level of the JSON log lines on standard error.",
 )
 def run(
-    bundle: Path,
+    bundle: Path | None,
+    rollout_url: str | None,
+    rollout_root: Path | None,
+    rollout_token: str | None,
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
     state: Path,
     secrets: Path | None,
     admin: str,
+    push: str | None,
+    push_token: str | None,
     log_level: str,
 ) -> None:
     """Run the agent in the foreground until SIGTERM or Ctrl-C."""
-    from pointsman_agent.settings import Settings, SettingsError, admin_address, trusted_keys
+    from pointsman_agent.settings import (
+        Settings,
+        SettingsError,
+        admin_address,
+        push_settings,
+        rollout_settings,
+        trusted_keys,
+    )
 
     try:
         host, port = admin_address(admin)
+        rollout = rollout_settings(rollout_url, rollout_root, rollout_token, bundle, trust)
+        is_trusted_elsewhere = allow_unsigned or rollout is not None
         settings = Settings(
-            bundle=bundle,
+            bundle=bundle or state / "bundle",
             site=site,
-            trusted=trusted_keys(trust, allow_unsigned=allow_unsigned),
+            trusted=trusted_keys(trust, allow_unsigned=is_trusted_elsewhere),
             state=state,
             secrets=secrets or default_secrets(state),
             admin_host=host,
             admin_port=port,
+            rollout=rollout,
+            push=push_settings(push, push_token),
         )
         _run_agent(settings, log_level)
     except SettingsError as error:
