@@ -4,10 +4,11 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs site deployment demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
+.PHONY: help setup test test-agent-alone docs site deployment demo rollout-demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
+	@echo "make rollout-demo      a good and a bad change go through a fleet of three sites (90 s; nginx, victoria-metrics)"
 	@echo "make test              the whole test suite (under 5 minutes)"
 	@echo "make test-agent-alone  the agent's tests where the compiler is not installed"
 	@echo "make chaos             the agent killed 50 times under load (2 minutes)"
@@ -74,6 +75,10 @@ deployment: $(SITE_BIN)/.synced
 
 demo: setup
 	@$(BIN)/pointsman-sim demo
+
+# Real parts, from Debian: apt-get install nginx-light victoria-metrics.
+rollout-demo: setup
+	@$(BIN)/python -m pointsman_simulator.rollout deploy/prometheus/fleet.rules.yaml
 
 lint: setup
 	@$(BIN)/ruff check .

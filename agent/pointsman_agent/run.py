@@ -238,9 +238,16 @@ def _source(settings: Settings, site: str, clock: Clock, status: Status, names: 
         root = settings.rollout.root.read_bytes()
     except OSError as error:
         raise StartError(f"--rollout-root {settings.rollout.root}: {error.strerror}") from error
-    fetcher = BoundedFetcher(_token(settings, settings.rollout.token))
-    folder = settings.state / ROLLOUT_FOLDER
-    return TufSource(settings.rollout.url, site, folder, root, clock, on_stale=status.set_stale, fetcher=fetcher)
+    return TufSource(
+        settings.rollout.url,
+        site,
+        settings.state / ROLLOUT_FOLDER,
+        root,
+        clock,
+        on_stale=status.set_stale,
+        fetcher=BoundedFetcher(_token(settings, settings.rollout.token)),
+        poll_every_s=settings.rollout.poll_s,
+    )
 
 
 def _token(settings: Settings, name: str | None) -> str | None:

@@ -25,11 +25,13 @@ class KeyFiles:
 
 @dataclass(frozen=True, slots=True)
 class RolloutSettings:
-    """A TUF repository to follow in place of a file: its address, the first trusted root, a token's secret."""
+    """A TUF repository to follow in place of a file: its address, the first trusted root, a token's secret, and how
+    often it is looked at."""
 
     url: str
     root: Path
     token: str | None = None
+    poll_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,12 @@ def bundle_place(
 
 
 def rollout_settings(
-    url: str | None, root: Path | None, token: str | None, bundle: Path | BundleUrl | None, trust: tuple[Path, ...]
+    url: str | None,
+    root: Path | None,
+    token: str | None,
+    poll_s: int,
+    bundle: Path | BundleUrl | None,
+    trust: tuple[Path, ...],
 ) -> RolloutSettings | None:
     """Return the repository to follow, None where a file is; raises SettingsError."""
     if url is None:
@@ -113,7 +120,7 @@ def rollout_settings(
         raise SettingsError(f"--rollout {url}: write https://HOST/PATH")
     if token is not None and not _is_private(url):
         raise SettingsError(f"--rollout {url}: a token goes over https:// only, or anybody on the way could read it")
-    return RolloutSettings(url, root, token)
+    return RolloutSettings(url, root, token, poll_s)
 
 
 def push_settings(url: str | None, token: str | None) -> PushSettings | None:

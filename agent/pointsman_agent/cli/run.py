@@ -42,6 +42,15 @@ if TYPE_CHECKING:
 @click.option(
     "--rollout-token", metavar="NAME", envvar="POINTSMAN_ROLLOUT_TOKEN", help="Secret with a bearer token for it."
 )
+@click.option(
+    "--rollout-poll",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=60,
+    show_default=True,
+    envvar="POINTSMAN_ROLLOUT_POLL",
+    help="How often it is looked at, more or less.",
+)
 @site_option
 @trust_option
 @allow_unsigned_option
@@ -106,6 +115,7 @@ def run(
     rollout_url: str | None,
     rollout_root: Path | None,
     rollout_token: str | None,
+    rollout_poll: int,
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
@@ -135,7 +145,7 @@ def run(
     try:
         tls = admin_tls(admin_certificate, admin_key)
         host, port = admin_address(admin, is_exposable=tls is not None or admin_plain_text)
-        rollout = rollout_settings(rollout_url, rollout_root, rollout_token, bundle, trust)
+        rollout = rollout_settings(rollout_url, rollout_root, rollout_token, rollout_poll, bundle, trust)
         is_trusted_elsewhere = allow_unsigned or rollout is not None
         settings = Settings(
             bundle=bundle or state / "bundle",
