@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def _verdict(is_met: bool, quiet_ms: float) -> str:
-    return "met" if is_met else "busy" if quiet_ms > BUSY_MS else "MISSED"
+    return "busy" if quiet_ms > BUSY_MS else "met" if is_met else "MISSED"
 
 
 def _bundle(folder: Path, listener: int, upstream: int, number: int) -> Path:

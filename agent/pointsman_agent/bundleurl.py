@@ -36,7 +36,8 @@ def url_fault(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
+        (parts.hostname or "").encode("idna")
+    except ValueError as error:  # a UnicodeError is one
         return str(error)
     if not parts.hostname or port == 0:
         return "it names no host and port, as https://config.example/site.bundle does"

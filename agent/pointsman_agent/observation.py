@@ -174,11 +174,8 @@ class Observation:
 
     def _is_an_update(self, call: Frame) -> bool:
         """Whether a message is one of many in a transaction that is known: told without reading it."""
-        if call.action == "MeterValues":
-            return bool(self.open) or self.is_certain
-        return (
-            call.action == "TransactionEvent" and '"Updated"' in call.text and any(id in call.text for id in self.open)
-        )
+        is_one = call.action == "TransactionEvent" and '"Updated"' in call.text
+        return is_one and any(id in call.text for id in self.open)
 
     def _open(self, key: str, connector: int) -> News:
         self.open = {id: place for id, place in self.open.items() if place != connector or not connector}
@@ -196,7 +193,8 @@ class Observation:
         return News.NOW if was_open or self._settle() else News.NONE
 
     def _metered(self, told: _Told) -> News:
-        return News.NONE if told.transactionId is None else self._open(str(told.transactionId), told.connectorId)
+        key = str(told.transactionId)
+        return News.NONE if told.transactionId is None or key in self.open else self._open(key, told.connectorId)
 
     def _event(self, told: _Told) -> News:
         key = "" if told.transactionInfo is None else told.transactionInfo.transactionId
@@ -213,14 +211,21 @@ class Observation:
         if len(text) > LONGEST_KEPT or (place not in self.statuses and len(self.statuses) >= MOST_PLACES):
             return News.NONE
         self.statuses[place] = text
+        if self.is_certain and _is_charging(text) and (told.evseId or told.connectorId) not in self.open.values():
+            self.is_certain = False  # of a transaction that began unheard
+            return News.NOW
         return News.NOW if self._settle() else News.SOON
 
     def _settle(self) -> bool:
         """Become certain, where nothing speaks for a transaction any more; True where that is new."""
         if self.is_certain or self.open or not any(not place.endswith("/0") for place in self.statuses):
             return False
-        self.is_certain = not any(f'"{state}"' in text for text in self.statuses.values() for state in _CHARGING)
+        self.is_certain = not any(_is_charging(text) for text in self.statuses.values())
         return self.is_certain
+
+
+def _is_charging(status: str) -> bool:
+    return any(f'"{state}"' in status for state in _CHARGING)
 
 
 def _told_by(call: Frame) -> _Told | None:

@@ -5,7 +5,7 @@ boots at once, but not more often than a few times a second, connector states ev
 changes all the time only its last state is written. Read by those who move stations from one operator to another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -69,9 +69,10 @@ class Observer:
         """A boot that the agent told again was accepted."""
         self._note(station, self._observation(station).accepted(by, interval))
 
-    def forget(self, station: str) -> None:
-        """What was heard is of no use any more: the station is gone for good."""
-        if self._stations.pop(station, None) is not None:
+    def keep_only(self, stations: Collection[str]) -> None:
+        """Forget all others: they are gone for good, and who comes back as one of them may be another."""
+        for station in [each for each in self._stations if each not in stations]:
+            del self._stations[station]
             self._changed.add(station)
 
     async def run(self) -> None:

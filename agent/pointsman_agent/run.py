@@ -55,7 +55,7 @@ from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots
 from pointsman_agent.snapshots import Snapshots
-from pointsman_agent.sources import Source
+from pointsman_agent.sources import Fail, Offer, Source
 from pointsman_agent.sources.file import FileSource
 from pointsman_agent.sources.http import HttpSource
 from pointsman_agent.station import House
@@ -70,6 +70,7 @@ from pointsman_agent.web.server import AdminBindError, bind
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
 GOING_AWAY: Final = 1001
+SOURCE_AGAIN_S: Final = 30.0  # after a fault of our own in it
 KEYS_FOLDER: Final = "keys"
 ROLLOUT_FOLDER: Final = "rollout"
 PUSH_FOLDER: Final = "push"
@@ -173,7 +174,7 @@ class _Agent:
             activation, movement = self._activation(house, listeners, root, source.reload)
             await activation.resume()
             root.start_soon(movement.run)
-            root.start_soon(source.follow, partial(activation.offer, origin=source.origin), activation.fail)
+            root.start_soon(_follow, source, partial(activation.offer, origin=source.origin), activation.fail)
             root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
             entrance = door(self.settings, self.admin, self.admin_certificate, read_token)
@@ -258,6 +259,16 @@ def _token(settings: Settings, name: str | None) -> str | None:
         return SecretFolder(settings.secrets).read(name).decode("ascii")
     except (SecretMissing, UnicodeDecodeError) as error:
         raise StartError(f"the token {name}: {error}") from error
+
+
+async def _follow(source: Source, offer: Offer, fail: Fail) -> None:
+    """Follow the source for ever: where it fails by a fault of ours, what is in force must not end with it."""
+    while True:
+        try:
+            await source.follow(offer, fail)
+        except Exception:
+            log.exception("bundle source failed", origin=source.origin)
+        await trio.sleep(SOURCE_AGAIN_S)
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:

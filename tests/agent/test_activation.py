@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from pointsman_agent.activation.movement import SWEEP_EVERY_S
 from pointsman_agent.activation.refusals import ASK_AGAIN_S
-from pointsman_agent.activation.walk import RETURN_AGAIN_S
+from pointsman_agent.activation.walk import RESUME_AGAIN_S, RETURN_AGAIN_S
 from pointsman_agent.entries import TransactionStart, TransactionStop
 from pointsman_agent.listener import ListenerFault
 from pointsman_agent.routing import Route
@@ -330,6 +330,38 @@ async def test_r44_a_transaction_that_begins_before_its_turn_keeps_a_station(
     assert house.stations["CP-01"].past == [OLD]
 
 
+async def test_r44_a_transaction_that_begins_while_a_switch_holds_a_move_up_keeps_the_station(
+    autojump_clock: Clock, house: House
+) -> None:
+    await in_force(house, site(many(1)))
+    station = house.stations["CP-00"]
+    station.say(ALL_FREE)
+    station.say(START)
+    assert await house.offer(site(many(1, "volt")), 2)
+    await settle(SWEEP_EVERY_S)
+
+    async with house.one_at_a_time:
+        station.say(STOP)
+        await settle(2 * SWEEP_EVERY_S)
+        station.say(START)
+    await settle(2 * SWEEP_EVERY_S)
+    assert station.past == [OLD]
+
+    station.say(STOP)
+    await settle(SWEEP_EVERY_S + RETRY_S + 1)
+    assert station.past == [OLD, VOLT]
+
+
+async def test_a_station_that_is_gone_is_forgotten(autojump_clock: Clock, house: House) -> None:
+    await in_force(house, site(many(2)))
+    for station in house.stations.values():
+        station.say(ALL_FREE)
+
+    assert await house.offer(site(many(1)), 2)
+
+    assert [house.observer.of(name).may_be_charging for name in many(2)] == [False, True]
+
+
 async def test_r47_a_supervision_that_fails_after_a_drained_move_brings_back_that_station_alone(
     autojump_clock: Clock, house: House, store: MemoryStore
 ) -> None:
@@ -576,6 +608,30 @@ async def test_r48_where_the_last_bundle_cannot_be_read_the_one_before_it_is_in_
 
     async with run() as house:
         assert house.bundle["active"]["sequence"] == 1
+
+
+async def test_r48_a_proven_bundle_whose_port_is_taken_at_a_start_is_waited_for_and_not_given_up(
+    autojump_clock: Clock, run: Run, store: MemoryStore
+) -> None:
+    async with run() as house:
+        await in_force(house, site(many(1)))
+        assert await house.offer(site(many(1), url=NEW), 2)
+        await settle(PROBATION + 1)
+
+    house = House(Path(), store, house.journal, house.clock)
+    async with trio.open_nursery() as nursery:
+        house.listeners.fault = ListenerFault("in use")
+        await house.start(nursery)
+        assert house.status.state() == "waiting"
+        assert house.bundle["lastFailed"]["code"] == "listener"
+        assert store.state.bundle is not None
+        assert store.state.bundle.startswith("2-")
+
+        house.listeners.fault = None
+        await settle(RESUME_AGAIN_S + 1)
+        assert house.bundle["active"]["sequence"] == 2
+        assert house.bundle["lastFailed"] is None
+        nursery.cancel_scope.cancel()
 
 
 async def test_r46_a_host_that_has_no_address_is_refused_before_it_cuts_what_works(

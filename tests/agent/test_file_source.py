@@ -1,5 +1,6 @@
 """A bundle file that is followed: noticed when it is another one, told of once when it cannot be read."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -134,7 +135,9 @@ async def test_a_fault_is_told_once_and_again_only_when_it_is_another(tmp_path: 
     assert await look(source) == []
     (tmp_path / "folder").unlink()
     path.mkdir(parents=True)
-    assert await look(source) == [("unreadable", f"{path}: Is a directory")]
+    (told,) = await look(source)
+    assert told[0] == "unreadable"
+    assert "not a file with content" in str(told[1])
     assert await look(source) == []
     path.rmdir()
     path.write_bytes(b"one")
@@ -199,3 +202,13 @@ async def test_a_file_that_is_missing_is_told_of_once_each_time_it_is(tmp_path: 
 
         assert await reader.wait(2) == [b"one", b"two"]
         assert reader.missing == 2
+
+
+async def test_a_pipe_is_no_bundle_and_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    (told,) = await look(FileSource(path))
+
+    assert told[0] == "unreadable"
+    assert "a pipe" in str(told[1])

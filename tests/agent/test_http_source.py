@@ -152,6 +152,9 @@ async def test_a_token_is_sent_read_anew_each_time_and_never_told(path: Path) ->
         (answer(302, {"Location": "http://config.example/b"}), "unreadable", "only https"),
         (answer(302, {"Location": "file:///etc/passwd"}), "unreadable", "redirected to file"),
         (answer(302), "unreadable", "itself"),
+        (answer(302, {"Location": "https://[bad"}), "unreadable", "no URL"),
+        (answer(302, {"Location": "https://a..b/"}), "unreadable", "label"),
+        (answer(302, {"Location": f"https://{'a' * 300}/"}), "unreadable", "label"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -235,7 +235,7 @@ async def test_a_station_that_left_for_good_is_forgotten(journal: MemoryJournal)
     observer.hear("CP-1", "ocpp1.6", a_start())
     await observer.flush()
 
-    observer.forget("CP-1")
+    observer.keep_only({"CP-2"})
     await observer.flush()
 
     assert await journal.facts_named("observed") == {}
@@ -256,3 +256,32 @@ def test_r45_who_accepted_a_boot_is_known_and_what_it_asked_for() -> None:
     assert observation.hear_answer(boot, an_answer({"status": "Accepted", "interval": 60}), "ws://a") is News.NONE
     assert (observation.kept().accepted_by, observation.kept().interval) == ("ws://a", 60)
     assert Observation(observation.kept()).kept() == observation.kept()
+
+
+def test_r44_meter_values_of_a_transaction_that_began_unheard_open_it_also_where_all_seemed_free() -> None:
+    observation = heard(a_status(1, "Available"))
+    assert not observation.may_be_charging
+
+    values = parse('[2,"m","MeterValues",{"connectorId":2,"transactionId": 77,"meterValue":[]}]')
+    assert observation.hear("ocpp1.6", values, 0.0) is News.NOW
+    assert observation.hear("ocpp1.6", values, 1.0) is News.NONE
+    assert observation.open == {"77": 2}
+
+
+def test_r44_a_connector_that_charges_unheard_makes_it_uncertain_again() -> None:
+    observation = heard(a_status(1, "Available"))
+
+    assert observation.hear("ocpp1.6", a_status(2, "Charging"), 0.0) is News.NOW
+    assert observation.may_be_charging
+    observation.hear("ocpp1.6", a_status(2, "Available"), 1.0)
+    assert not observation.may_be_charging
+
+
+def test_r44_a_connector_that_charges_by_a_known_transaction_changes_nothing() -> None:
+    observation = heard(a_status(1, "Available"))
+    started(observation, 77)
+
+    observation.hear("ocpp1.6", a_status(1, "Charging"), 0.0)
+    observation.hear("ocpp1.6", a_stop(77), 1.0)
+
+    assert not observation.may_be_charging

@@ -125,6 +125,7 @@ def test_a_bundle_by_https_or_from_this_machine_is_taken(url: str) -> None:
         ("https://config.example:0/a", "names no host and port"),
         ("https://config.example:99999/a", "ort"),
         ("https://[::1/a", "IPv6"),
+        ("https://a..b/a", "label"),
         ("https://config.example/a b", "white space"),
         ("https://config.example/a\n", "white space"),
         ("https://config.example/a#b", "fragment"),

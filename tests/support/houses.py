@@ -126,6 +126,11 @@ class House:
         return self.stations[identity].operator
 
     @property
+    def one_at_a_time(self) -> trio.Lock:
+        """What an activation holds while it goes on."""
+        return self.activation._one_at_a_time  # nobody else has to
+
+    @property
     def bundle(self) -> dict[str, Any]:
         """The bundles' part of the status."""
         bundle: dict[str, Any] = self.status.snapshot(None, {})["bundle"]

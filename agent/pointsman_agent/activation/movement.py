@@ -125,6 +125,9 @@ class Movement:
                 moves[identity], in_force, turns.get(identity, now), session, seen, is_first
             )
         self._trials = {identity: trial for identity, trial in self._trials.items() if identity in moves}
+        current = self._holder.current
+        assert current is not None
+        self._observer.keep_only(current.routing.routes.keys() | waiting.keys())
         self._show()
         self._changed.set()
 
@@ -169,7 +172,7 @@ class Movement:
         local = await self.local_transactions({identity: each.in_force for identity, each in waiting.items()})
         now, came = trio.current_time(), self._holder.who_came()
         dated = {identity for identity, each in waiting.items() if self._is_to_be_dated(identity, each, came)}
-        leaving = {identity: cause for identity in waiting if (cause := self._due(identity, local, now)) is not None}
+        leaving = [identity for identity in waiting if self._due(identity, local, now) is not None]
         over = {
             identity: verdict
             for identity, trial in self._trials.items()
@@ -180,7 +183,7 @@ class Movement:
         async with self._one_at_a_time:
             for identity in dated & self._waiting.keys():
                 self._date(self._waiting[identity])
-            await self._release({identity: cause for identity, cause in leaving.items() if identity in self._waiting})
+            await self._release([identity for identity in leaving if identity in self._waiting])
             await self._settle({identity: verdict for identity, verdict in over.items() if identity in self._trials})
             self._show()
             await self._save()
@@ -229,12 +232,17 @@ class Movement:
         """As of its probation; one that got through cannot fail any more."""
         return Verdict.PROVEN if trial.probation.has_got_through(identity) else trial.probation.verdict(now)
 
-    async def _release(self, leaving: Mapping[str, Due]) -> None:
+    async def _release(self, leaving: Collection[str]) -> None:
+        """Let those go that are still to: a transaction may have begun, or a bundle come, while others held us up."""
         current = self._holder.current
         assert current is not None
-        rest = {identity: each for identity, each in self._holder.waiting.items() if identity not in leaving}
-        self._holder.put(current, rest)
-        for identity, cause in leaving.items():
+        for identity in leaving:
+            local = await self.local_transactions({identity: self._waiting[identity].in_force})
+            cause = self._due(identity, local, trio.current_time())
+            if cause is None:
+                continue
+            rest = {name: in_force for name, in_force in self._holder.waiting.items() if name != identity}
+            self._holder.put(current, rest)
             await self._send_off(identity, current, self._waiting.pop(identity), cause)
 
     async def _send_off(self, identity: str, current: InForce, each: Waiting, cause: Due) -> None:

@@ -22,7 +22,7 @@ from pointsman_agent.activation.archive import Archive, name_of
 from pointsman_agent.activation.history import History, of_bundle
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.probation import Verdict
-from pointsman_agent.activation.refusals import Refusals
+from pointsman_agent.activation.refusals import PASSING, Refusals
 from pointsman_agent.activation.switch import Course, Switch
 from pointsman_agent.activation.transition import NOTHING, transition
 from pointsman_agent.activation.trial import Trial, trial_of
@@ -37,6 +37,9 @@ from pointsman_agent.verification import BundleRefused
 
 QUARANTINE: Final = timedelta(hours=24)  # rule 47
 RETURN_AGAIN_S: Final = 10.0  # after a port of the previous bundle could not be had
+RESUME_AGAIN_S: Final = 10.0  # after what is beside the last good bundle was not to be had at a start
+RESUMED_LATER: Final = PASSING - {"storage"}
+"""Refusals of the last good bundle that do not say that it is damaged."""
 
 log = structlog.get_logger()
 
@@ -81,24 +84,46 @@ class Activation:
     async def resume(self) -> None:
         """Put the last good bundle in force again, after a restart (rule 48); without one nothing happens.
 
-        That is the one before, where the last had not proven itself yet, or cannot be read. A bundle that was good and
-        is refused now (a secret is gone) is a refusal like any other: the state is then `waiting`.
+        That is the one before, where the last had not proven itself yet, or is damaged. A bundle that was good and is
+        refused for what is beside it (a port, a secret) is tried again until it is in force, or another one is: the
+        state is `waiting` meanwhile.
         """
         async with self._one_at_a_time:
             stored = self._archive.stored
             names = [stored.bundle, stored.previous]
             if stored.is_on_probation:
                 names.reverse()
-            refusal: BundleRefused | None = None
-            for name in names:
+            for name in (each for each in names if each is not None):
                 try:
-                    if name is not None:
-                        await self._resume(name)
-                        return
+                    await self._resume(name)
                 except BundleRefused as error:
-                    refusal = refusal or error
-            if refusal is not None:
-                await self._refusals.note(refusal)
+                    await self._refusals.note(error)
+                    if error.code in RESUMED_LATER:
+                        self._nursery.start_soon(self._resume_later, name)
+                        return
+                else:
+                    return
+
+    async def _resume_later(self, name: str) -> None:
+        while True:
+            await trio.sleep(RESUME_AGAIN_S)
+            async with self._one_at_a_time:
+                if self._holder.current is not None:
+                    return
+                try:
+                    await self._resume(name)
+                except BundleRefused as error:
+                    await self._refusals.note(error)
+                else:
+                    await self._clear_failure()
+                    return
+
+    async def _clear_failure(self) -> None:
+        """What kept a bundle from being in force again has passed."""
+        try:
+            await self._save(None, last_failed=None)
+        except BundleRefused as error:
+            log.error("state not stored", why=str(error))
 
     async def offer(self, envelope: bytes, *, origin: str = "") -> bool:
         """Put `envelope` in force, or refuse it and keep what is; True when it is in force afterwards. `origin` says
@@ -109,6 +134,7 @@ class Activation:
             except BundleRefused as error:
                 await self._refusals.note(error, origin)
                 return False
+            self._status.desired = self._status.active
             self._refusals.settle()
         return True
 
@@ -222,7 +248,8 @@ class Activation:
         self._status.desired = self._status.active
         log.info("bundle in force again", digest=in_force.routing.bundle.config_digest)
         if is_return:
-            detail = f"the agent ended before {stored.bundle} had proven itself, or cannot read it"
+            why = "the agent ended before it had proven itself" if stored.is_on_probation else "it is damaged"
+            detail = f"from {stored.bundle}: {why}"
             await self._history.note(of_bundle("returned", in_force.routing.bundle, detail=detail))
 
     async def _open_waiting(self, moves: Mapping[str, Move]) -> dict[str, InForce]:

@@ -109,7 +109,7 @@ async def _ask(place: BundleUrl, url: str, secrets: Secrets, etag: str | None) -
             if status != _OK:
                 _refuse(shown, answer)
             return await _read(shown, answer)
-    except httpx2.InvalidURL as error:
+    except (httpx2.InvalidURL, UnicodeError) as error:  # the library encodes a host by IDNA on its way
         raise _unreadable(f"{shown}: {error}", "check --bundle") from error
     except httpx2.TimeoutException as error:
         bound_s = CONNECT_WITHIN_S if isinstance(error, httpx2.ConnectTimeout) else SILENT_FOR_S
@@ -173,7 +173,10 @@ async def _read(shown: str, answer: httpx2.Response) -> Download:
 
 
 def _redirect(shown: str, url: str, answer: httpx2.Response) -> str:
-    target = urljoin(url, answer.headers.get("Location", ""))
+    try:
+        target = urljoin(url, answer.headers.get("Location", ""))
+    except ValueError as error:
+        raise _unreadable(f"{shown}: redirected to what is no URL: {error}", "give the final URL") from error
     fault = url_fault(target) or ("https is not left" if _leaves_tls(url, target) else None)
     if fault is not None or target == url:
         where = target.partition("?")[0]

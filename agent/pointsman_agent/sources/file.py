@@ -1,6 +1,8 @@
 """A bundle file that is followed by a slow poll: a rename is noticed within seconds, on any file system."""
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +44,8 @@ class FileSource:
         while True:
             self._asked = trio.Event()  # before the look, so that who asks during it is heard
             try:
-                content = await trio.to_thread.run_sync(self._changed)
+                # A dead network mount holds the thread for ever, and must not hold the agent.
+                content = await trio.to_thread.run_sync(self._changed, abandon_on_cancel=True)
             except FileNotFoundError:
                 await self._tell("missing", f"{self._path}: there is no such file; it is taken when it comes", fail)
             except OSError as error:
@@ -63,7 +66,10 @@ class FileSource:
 
     def _changed(self) -> bytes | None:
         """Return the content of a file not seen yet."""
-        fingerprint = _fingerprint(os.stat(self._path))
+        found = os.stat(self._path)
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for without end
+            raise OSError(errno.EINVAL, "not a file with content (a folder, a pipe, a device)")
+        fingerprint = _fingerprint(found)
         if fingerprint == self._seen:
             return None
         self._seen = fingerprint
@@ -72,5 +78,5 @@ class FileSource:
             return file.read(LARGEST_ENVELOPE_BYTES + 1)
 
 
-def _fingerprint(stat: os.stat_result) -> Fingerprint:
-    return (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+def _fingerprint(found: os.stat_result) -> Fingerprint:
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
