@@ -60,9 +60,8 @@ class StatusPage:
     async def overview(self, request: Request) -> Response:
         """`GET /`."""
         status = await self.snapshot()
-        return await self._page(
-            "overview.html", status=status, drawing=draw(status["stations"], status["supervisions"])
-        )
+        drawing = await trio.to_thread.run_sync(draw, status["stations"], status["supervisions"])
+        return await self._page("overview.html", status=status, drawing=drawing)
 
     async def station(self, request: Request) -> Response:
         """`GET /stations/<station>`: whoever opens it has the messages of the station kept from now on."""
