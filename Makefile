@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs site deployment demo lint types floors workflows bench bench-isolation bench-stations fuzz soak chaos clean
+.PHONY: help setup test test-agent-alone docs site deployment demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -16,9 +16,11 @@ help:
 	@echo "make docs              write the generated parts of docs/ anew"
 	@echo "make site              build docs/ as a website into out/site, without network"
 	@echo "make deployment        check the container file and the Kubernetes example"
+	@echo "make screenshots       the status page as it is, into docs/screenshots (needs Chromium)"
 	@echo "make bench             speed, each figure as a ratio in one run"
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
+	@echo "make bench-activation  a bundle that takes over on a busy site (1 minute)"
 	@echo "make fuzz              the compiler against files that no person would write (MINUTES=10)"
 	@echo "make soak              2,000 stations that come, go and misbehave; every text checked (30 minutes; MINUTES=2)"
 	@echo "make clean             remove everything that make made"
@@ -36,8 +38,11 @@ $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml a
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
-# One worker a core; a file stays with its worker.
+# One worker a core; a file stays with its worker. Tests start hundreds of processes: bytecode is kept, also where the
+# environment forbids it, and beside the sources there is none.
 PYTEST := -m pytest -n auto --dist loadfile
+test test-agent-alone chaos: export PYTHONDONTWRITEBYTECODE :=
+test test-agent-alone chaos: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/.bytecode
 test: setup
 	@$(BIN)/python $(PYTEST)
 
@@ -101,6 +106,9 @@ bench-isolation: setup
 bench-stations: setup
 	@$(BIN)/python -m benchmarks stations
 
+bench-activation: setup
+	@$(BIN)/python -m benchmarks activation
+
 MINUTES ?= 10
 fuzz: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.fuzzing --minutes $(MINUTES)
@@ -108,6 +116,9 @@ fuzz: setup
 soak: MINUTES = 30
 soak: setup
 	@PYTHONPATH=tests $(BIN)/python -m support.soak --minutes $(MINUTES)
+
+screenshots: setup
+	@PYTHONPATH=tests $(BIN)/python -m support.screenshots docs/screenshots
 
 clean:
 	rm -rf .venv .venv-agent .venv-site build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,13 +1,14 @@
 """`python -m benchmarks`: measure speed, print the goals table, write results/latest.md and .svg. Under two minutes.
 
-`python -m benchmarks isolation` and `python -m benchmarks stations` measure what takes longer: what one misbehaving
-station does to the others, and a thousand stations through an outage. They print, and end with 1 when a goal is missed.
+`python -m benchmarks isolation`, `stations` and `activation` measure what takes longer or is another matter: what one
+misbehaving station does to the others, a thousand stations through an outage, a bundle that takes over on a busy site.
+They print, and end with 1 when a goal is missed.
 """
 
 import sys
 from pathlib import Path
 
-from benchmarks import isolation, speed, thousand_stations
+from benchmarks import activation, isolation, speed, thousand_stations
 
 
 def main() -> int:
@@ -22,8 +23,10 @@ def main() -> int:
             return isolation.main()
         case ["stations"]:
             return thousand_stations.main()
+        case ["activation"]:
+            return activation.main()
         case _:
-            print("usage: python -m benchmarks [isolation|stations]", file=sys.stderr)
+            print("usage: python -m benchmarks [isolation|stations|activation]", file=sys.stderr)
             return 2
 
 

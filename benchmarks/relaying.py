@@ -74,12 +74,26 @@ def agent_process(
     Its stations are CP-0000 and so on, all of one supervision, and are not pinged.
     """
     port = free_port()
-    _compile(folder, stations, port, supervision_port, certificates)
-    command = [str(_BIN / "pointsman-agent"), "run", "--bundle", str(folder / "benchmark.bundle")]
+    with agent_on(folder, _compile(folder, stations, port, supervision_port, certificates), port) as agent:
+        yield agent
+
+
+@contextmanager
+def agent_on(folder: Path, bundle: Path, port: int) -> Iterator[AgentProcess]:
+    """Run the real agent on a bundle whose listener has `port`, until the block ends; its state is in `folder`."""
+    command = [str(_BIN / "pointsman-agent"), "run", "--bundle", str(bundle)]
     command += ["--site", "benchmark", "--allow-unsigned", "--state", str(folder / "state")]
     command += ["--admin", "127.0.0.1:0", "--log-level", "error"]
     with _running(command, port) as pid:
         yield AgentProcess(pid, port)
+
+
+def compiled(sites: Path, site: str, out: Path, *, sequence: int = 1) -> Path:
+    """Write `site` into the folder `sites`, let the real compiler compile it, and return the bundle's path in `out`."""
+    (sites / "benchmark.yaml").write_text(site)
+    command = [str(_BIN / "pointsman"), "compile", str(sites), "--out", str(out), "--sequence", str(sequence)]
+    subprocess.run(command, check=True, timeout=UP_WITHIN_S)
+    return out / "benchmark.bundle"
 
 
 @contextmanager
@@ -133,8 +147,8 @@ def listening() -> socket.socket:
 _BIN: Final = Path(sys.executable).parent
 
 
-def _compile(folder: Path, stations: int, port: int, supervision_port: int, certificates: Path | None) -> None:
-    """Write the site and its secrets, and compile it."""
+def _compile(folder: Path, stations: int, port: int, supervision_port: int, certificates: Path | None) -> Path:
+    """Write the site and its secrets, and compile it; return the bundle's path."""
     is_tls = certificates is not None
     sites, secrets = folder / "sites", folder / "state" / "secrets"
     sites.mkdir()
@@ -155,9 +169,7 @@ def _compile(folder: Path, stations: int, port: int, supervision_port: int, cert
         profile=_PROFILE if is_tls else "",
         stations=", ".join(f"CP-{number:04}: {_STATION_TLS if is_tls else _STATION}" for number in range(stations)),
     )
-    (sites / "benchmark.yaml").write_text(site)
-    command = [str(_BIN / "pointsman"), "compile", str(sites), "--out", str(folder), "--sequence", "1"]
-    subprocess.run(command, check=True, timeout=UP_WITHIN_S)
+    return compiled(sites, site, folder)
 
 
 def _port(sock: socket.socket) -> int:

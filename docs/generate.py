@@ -18,7 +18,9 @@ from typing import Any
 import click
 import pointsman_agent
 from pointsman_agent.cli import main as agent
+from pointsman_agent.exposition import FAMILIES, SITE
 from pointsman_agent.logevents import EVENTS
+from pointsman_agent.web.openapi import OPERATIONS
 from pointsman_compiler.cli import main as compiler
 from pointsman_compiler.plan.downgrades import DOWNGRADES
 from pointsman_compiler.plan.risks import FLEET_WIDE_SITES, RISKS
@@ -184,6 +186,14 @@ def _overlay() -> str:
     return f"```json\n{overlay.read_text(encoding='utf-8').strip()}\n```"
 
 
+def _metrics() -> str:
+    rows = ["| metric | kind | labels | says |", "| --- | --- | --- | --- |"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in (SITE, *family.labels))
+        rows.append(f"| `{family.name}` | {family.kind} | {labels} | {_cell(family.words)} |")
+    return "\n".join(rows)
+
+
 def _risks() -> str:
     rows = ["| label | says |", "| --- | --- |", *(f"| `{risk}` | {_cell(says)} |" for risk, says in RISKS.items())]
     return "\n".join([*rows, "", *textwrap.wrap(ONE_OF_TWO, LINE)])
@@ -191,6 +201,16 @@ def _risks() -> str:
 
 def _downgrades() -> str:
     return "\n".join(f"* `{kind}`: {says}" for kind, says in DOWNGRADES.items())
+
+
+def _api() -> str:
+    rows = ["| request | role | answer |", "| --- | --- | --- |"]
+    for each in OPERATIONS:
+        query = "&".join(f"{name}=…" for name in each.query)
+        path = each.path.replace("{", "<").replace("}", ">") + (f"[?{query}]" if query else "")
+        also = f"; {', '.join(map(str, each.refusals))} where it cannot be" if each.refusals else ""
+        rows.append(f"| `{each.method} {path}` | {each.role} | {each.summary}{also} |")
+    return "\n".join(rows)
 
 
 def logged(source: str) -> Iterator[tuple[str, str, set[str]]]:
@@ -226,6 +246,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "fleet-schema": _fleet_tables,
     "help": _help_texts,
     "overlay": _overlay,
+    "metrics": _metrics,
+    "api": _api,
     "risks": _risks,
     "downgrades": _downgrades,
     "log-events": _log_events,

@@ -36,6 +36,7 @@ REFUSALS: Final = {
     "probation": "stations did not get through: mend what the reason names, then release again",
     "missing": "copy the site's bundle to where --bundle says",
     "unreadable": "let the agent's user read the bundle file",
+    "unreachable": "check the way to the server of --bundle, and its certificate; `pointsman-agent doctor` tries it",
 }
 """What to do about each code of a refused bundle (see `verification.CODES`)."""
 _HTTP_REFUSALS: Final = range(400, 500)

@@ -9,14 +9,17 @@ LONGEST_RETRY_AFTER_S: Final = 300.0  # honoured up to here: a slip in a header 
 
 
 class Backoff:
-    """1 s doubling to 15 s, jittered by up to half, so that controllers do not come back in step.
+    """Doubles from `first_s` to `longest_s`, jittered by up to half, so that controllers do not come back in step.
 
     `chance` returns a float in [0, 1).
     """
 
-    def __init__(self, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, chance: Callable[[], float], *, first_s: float = FIRST_WAIT_S, longest_s: float = LONGEST_WAIT_S
+    ) -> None:
         self._chance = chance
-        self._wait = FIRST_WAIT_S
+        self._first, self._longest = first_s, longest_s
+        self._wait = first_s
         self._until: float | None = None
 
     def remaining(self, now: float) -> float:
@@ -29,9 +32,9 @@ class Backoff:
             return
         wait = self._wait * (0.5 + self._chance() / 2)
         self._until = now + max(wait, min(retry_after or 0.0, LONGEST_RETRY_AFTER_S))
-        self._wait = min(self._wait * 2, LONGEST_WAIT_S)
+        self._wait = min(self._wait * 2, self._longest)
 
     def succeeded(self) -> None:
         """Forget all failures."""
-        self._wait = FIRST_WAIT_S
+        self._wait = self._first
         self._until = None

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -29,6 +31,16 @@ def hashes_of(chain: str, roots: list[str]) -> frozenset[CertificateHash]:
         if issuer.subject == certificate.issuer
         for name in _ALGORITHMS
     )
+
+
+@lru_cache(maxsize=64)
+def first_to_end(chain: str) -> datetime | None:
+    """Return when the first certificate of a PEM chain ends; None where it cannot be read."""
+    try:
+        certificates = x509.load_pem_x509_certificates(chain.encode())
+    except ValueError:
+        return None
+    return min((each.not_valid_after_utc for each in certificates), default=None)
 
 
 def chains_to(roots: list[str]) -> Callable[[str], bool]:

@@ -1,6 +1,7 @@
 """Asks a running agent over its admin interface, for the command line."""
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -28,10 +29,12 @@ class AgentRefused(Exception):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """Where the admin interface is and the token that opens it (STATE/admin.json)."""
+    """Where the admin interface is and the token that opens it (STATE/admin.json). `certificate`: the file of the one
+    that it shows, None without TLS."""
 
     url: str
     token: str
+    certificate: str | None = None
 
 
 def find_access(state: Path, url: str | None) -> Access:
@@ -49,13 +52,30 @@ def find_access(state: Path, url: str | None) -> Access:
         raise AgentUnreachable(why) from None
     except (OSError, msgspec.DecodeError) as error:
         raise AgentUnreachable(f"{path}: {error}") from error
-    return access if url is None else Access(url.rstrip("/"), access.token)
+    return access if url is None else msgspec.structs.replace(access, url=url.rstrip("/"))
 
 
 def get_status(access: Access) -> dict[str, Any]:
     """Return the object of `GET /api/status`; raises AgentUnreachable."""
     answer: dict[str, Any] = _request("GET", access, "/api/status").json()
     return answer
+
+
+def get_station(access: Access, station: str) -> dict[str, Any]:
+    """Return all that is known of a station; raises AgentUnreachable, or AgentRefused when there is none."""
+    answer: dict[str, Any] = _request("GET", access, f"/api/stations/{quote(station, safe='')}").json()
+    return answer
+
+
+def get_inventory(access: Access) -> list[dict[str, Any]]:
+    """Return what the stations say they are; raises AgentUnreachable."""
+    rows: list[dict[str, Any]] = _request("GET", access, "/api/inventory").json()
+    return rows
+
+
+def ask_ticket(access: Access) -> str:
+    """Return an address of the status page that opens once; raises AgentUnreachable."""
+    return f"{access.url}{_request('POST', access, '/api/tickets').json()['path']}"
 
 
 def ask_reload(access: Access, *, is_retry: bool = False) -> None:
@@ -98,7 +118,7 @@ def follow_tail(access: Access, station: str | None) -> Iterator[dict[str, Any]]
     timeout = httpx2.Timeout(ANSWER_WITHIN_S, read=SIGN_OF_LIFE_WITHIN_S)
     try:
         with (
-            httpx2.Client(timeout=timeout, trust_env=False) as client,
+            _client(access, timeout) as client,
             client.stream("GET", access.url + "/api/tail", headers=headers, params=parameters) as answer,
         ):
             if answer.status_code in _REFUSALS:
@@ -122,8 +142,7 @@ def _request(
 ) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {access.token}"}
     try:
-        # trust_env: a proxy of the environment has no business between us and a loopback address
-        with httpx2.Client(timeout=within_s, trust_env=False) as client:
+        with _client(access, within_s) as client:
             answer = client.request(method, access.url + path, headers=headers, params=parameters, json=body)
             if answer.status_code in _REFUSALS:
                 raise AgentRefused(_words_of(answer))
@@ -131,6 +150,25 @@ def _request(
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise AgentUnreachable(f"{access.url}: {error}") from error
     return answer
+
+
+def _client(access: Access, timeout: httpx2.Timeout | float) -> httpx2.Client:
+    # trust_env: a proxy of the environment has no business between us and a loopback address
+    return httpx2.Client(timeout=timeout, trust_env=False, verify=_trust(access))
+
+
+def _trust(access: Access) -> ssl.SSLContext | bool:
+    """Who is asked must have the very certificate of the state folder, by whatever name it is reached."""
+    if access.certificate is None:
+        return True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(access.certificate)
+    except OSError as error:  # ssl.SSLError is one
+        raise AgentUnreachable(f"{access.certificate}: {error}") from error
+    return context
 
 
 def _words_of(answer: httpx2.Response) -> str:

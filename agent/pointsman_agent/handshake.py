@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
 
-from pointsman_agent.routing import Route, Routing, offered_upstream
+from pointsman_agent.routing import Route, Routing
 
 MUTUAL_TLS: Final = 3
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
@@ -24,13 +24,6 @@ class OpeningRequest(msgspec.Struct, frozen=True):
     certificate_name: str | None = None
 
 
-class Admitted(msgspec.Struct, frozen=True):
-    """A known station with good credentials; `protocols` are to be agreed on, best first (maybe none)."""
-
-    route: Route
-    protocols: list[str]
-
-
 class Refused(msgspec.Struct, frozen=True):
     """An HTTP status before the upgrade. `error` is the reason class of rule 50; `why` is for the log and no secret."""
 
@@ -42,8 +35,9 @@ class Refused(msgspec.Struct, frozen=True):
 
 def admit(
     request: OpeningRequest, routing: Routing, secrets: Mapping[str, bytes], *, security_profile: int
-) -> Admitted | Refused:
-    """Return who asks, or the refusal. `secrets` holds every secret that the bundle names."""
+) -> Route | Refused:
+    """Return who asks, a known station with good credentials, or the refusal. `secrets` holds all that the bundle
+    names."""
     credentials = basic_credentials(request.authorization)
     try:
         identity = identity_of(request.target)
@@ -59,7 +53,7 @@ def admit(
     why = _fault_of_credentials(request, route, credentials, secrets, security_profile)
     if why is not None:
         return Refused(401, "auth", why, route.identity)
-    return Admitted(route, offered_upstream(route, request.offered))
+    return route
 
 
 def identity_of(target: str) -> str | None:

@@ -31,8 +31,6 @@ REPORT_WITHIN_S: Final = 30.0  # from the answer to a GetReport to the last part
 LEAVE_WITHIN_S: Final = 120.0
 MOST_ATTEMPTS: Final = 3  # to clear a station that does not answer
 ATTEMPTS_FACT: Final = "leaving"
-BOOT_FACT: Final = "boot"
-"""The last BootNotification: JSON of the protocol and the message as it came."""
 
 _NOTHING: Final = OwnAnswer({})
 
@@ -182,11 +180,8 @@ def has_traces(journal: Journal, identity: str) -> bool:
     return journal.has_fact(identity, BEFORE_FACT)
 
 
-async def note_boot(journal: Journal, identity: str, protocol: str, text: str) -> None:
-    """Keep a station's last boot; what it refused it may take now, for its firmware may be another. Raises
-    JournalFault."""
-    boot = msgspec.json.encode({"protocol": protocol, "text": text}).decode()
-    await journal.append(StationFact(identity, BOOT_FACT, boot))
+async def forget_refused(journal: Journal, identity: str) -> None:
+    """A station has booted: what it refused it may take now, for its firmware may be another. Raises JournalFault."""
     await journal.append(StationFact(identity, REFUSED_FACT, None))
 
 

@@ -16,7 +16,7 @@ from pointsman_agent import liveness
 from pointsman_agent.badges import Decision, Verdict, decide
 from pointsman_agent.entries import OpenTransaction, Receipt, TransactionStart
 from pointsman_agent.inforce import Holder, InForce
-from pointsman_agent.keeper import Desk, Reports, Wishes, keep_in_force, leave_station, note_boot
+from pointsman_agent.keeper import Desk, Reports, Wishes, forget_refused, keep_in_force, leave_station
 from pointsman_agent.liveness import Liveness
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import (
@@ -31,6 +31,7 @@ from pointsman_agent.ocpp.answers import (
     transaction_of,
 )
 from pointsman_agent.ocpp.frame import (
+    RESULT_HEAD,
     Frame,
     FrameError,
     LocalFrameError,
@@ -116,8 +117,9 @@ class LocalOperator:
         self._record = status.station(route.identity)
         self._is_leaving = is_leaving
         self._is_closing = False
+        self._exchanged = status.tallies.exchanged(LOCAL)
         self._alive = Watch(wire, _liveness_of(route))
-        self._calls = OwnCalls(wire)
+        self._calls = OwnCalls(wire, self._exchanged.supervision_asks)
         self._ready = trio.Event()
         self._desk = Desk(route.identity, protocol, self._calls, journal, self._record, clock, Reports())
 
@@ -201,6 +203,7 @@ class LocalOperator:
         call = self._call_in(text)
         if call is None:
             return True
+        came = trio.current_time()
         try:
             reply = await self._reply_to(call)
         except JournalFault as error:
@@ -214,10 +217,14 @@ class LocalOperator:
         except WireLost:
             return True  # how the connection ended comes with the next receive
         self._record.last_sent = self._status.stamp()
+        if reply.startswith(RESULT_HEAD):
+            self._exchanged.station_asks.answers.add(trio.current_time() - came)
+        else:
+            self._exchanged.station_asks.errors += 1
         if interest_in(call.action).learns:
-            self._observer.hear_answer(self.identity, call, reply)
+            self._observer.hear_answer(self.identity, call, reply, LOCAL)
         if call.action == "BootNotification":
-            await self._booted(call)
+            await self._booted()
         return True
 
     def _call_in(self, text: str) -> Frame | None:
@@ -225,14 +232,19 @@ class LocalOperator:
         try:
             frame = parse(text)
         except FrameError:
+            self._exchanged.station_asks.others += 1
             self._drop("envelope")
             return None
         if frame.kind == MessageType.CALL:
+            self._exchanged.station_asks.calls += 1
             if interest_in(frame.action).overhears:
                 self._observer.hear(self.identity, self.protocol, frame)
             return frame
-        if frame.kind not in _RESULTS or not self._calls.hear(frame):
-            self._drop("send" if frame.kind == MessageType.SEND else "unexpected-result")
+        if frame.kind not in _RESULTS:
+            self._exchanged.station_asks.others += 1
+            self._drop("send" if frame.kind == MessageType.SEND else "unknown-type")
+        elif not self._calls.hear(frame):
+            self._drop("unexpected-result")
         return None
 
     async def _reply_to(self, call: Frame) -> str:
@@ -245,10 +257,10 @@ class LocalOperator:
         self._record.count_drop(why)
         log.info("dropped", station=self.identity, side="station", why=why)
 
-    async def _booted(self, call: Frame) -> None:
-        """Keep the boot; from its answer on the station may be asked."""
+    async def _booted(self) -> None:
+        """From the answer to a boot on the station may be asked."""
         try:
-            await note_boot(self._journal, self.identity, self.protocol, call.text)
+            await forget_refused(self._journal, self.identity)
         except JournalFault as error:  # not what an answer promises: the station is told nothing of it
             self._status.journal_fault = str(error)
         if self._is_leaving or self._boots_after() is None:

@@ -5,11 +5,14 @@ from typing import Final
 EVENTS: Final = {
     "a supervision's clock differs from ours": "By 30 s or more. Its stations follow its clock. Check the "
     "controller's time server first (`timedatectl`).",
+    "admin certificate not replaced": "The new files of that certificate cannot be used; the old one stays.",
+    "admin certificate replaced": "The files of the admin interface's certificate changed, and are used from now on.",
     "admin request failed": "A fault of the agent itself while it answered on the admin interface. Please report it.",
     "agent ended": "The agent was asked to stop and has told all stations.",
     "agent runs": "The agent is up; the last good bundle, if any, is in force.",
     "asked by hand": "Somebody sent a CALL to a local station with `call`, `start`, `stop`, `reset` or `unlock`.",
     "attempt not counted": "The journal does not store; the number of attempts to clear a station is not kept.",
+    "boot told": "A station's new operator was told of its last boot. `outcome` says how it took that.",
     "bundle event not stored": "The journal does not store; the bundle itself is in force all the same.",
     "bundle has proven itself": "Its probation is over. `silent` are stations that did not come meanwhile.",
     "bundle in force": "A new bundle was put in force.",
@@ -17,12 +20,14 @@ EVENTS: Final = {
     "bundle in quarantine": "The bundle failed its probation lately and is not tried again yet. `reload --retry` does.",
     "bundle refused": "The old one stays in force. `doctor` tells what to do about `code`.",
     "bundle refused again": "The same bundle for the same reason as before.",
+    "bundle server away": "The server of `--bundle` does not answer. What is in force stays; it is asked again.",
     "cannot go back to the previous bundle yet": "A probation failed, and so did the return. It is tried again.",
     "cloned identity": "Two addresses replace each other under one identity: two devices have the same one. Give one "
     "of them another, or a password.",
     "dropped": "A message that may not be passed on, and why; see behaviour, The relay.",
     "journal does not store": "Links of stations with transaction messages close until it does. Make room on the disk.",
     "link ended": "A station's connection ended. `error` is the reason class; troubleshooting has a chapter for each.",
+    "messages not kept": "A fault of the agent itself while it kept messages for a station's page. Report it.",
     "moves not stored": "Which stations wait for their move is not on the disk; a restart would move them at once.",
     "no bundle file": "There is no file where `--bundle` says. It is taken when it comes.",
     "no common subprotocol": "The station speaks no OCPP version that it may speak here. See `protocols` of the site.",
@@ -37,7 +42,6 @@ EVENTS: Final = {
     "old entries not deleted": "The journal does not store. It is tried again.",
     "one action loses the link again and again": "The supervision leaves that action unanswered, three times in a row. "
     "The station is held back; tell its operator, or set `condemn: silent`.",
-    "own call ended": "A CALL of the agent's own has its answer, or none.",
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
     "security event kept": "A station's security event, or one of the agent's own; `pointsman-agent security-events`.",
     "security event not stored": "The journal does not store. The station's is not answered; it sends it again.",
@@ -55,6 +59,7 @@ EVENTS: Final = {
     "station refused": "An unknown identity (404), or no right password or certificate (401). `silent` counts earlier "
     "ones of that address that were not logged.",
     "stations do not wait for their move any more": "The bundle that they waited under cannot be read again.",
+    "status not looked at": "A fault of the agent itself while it told a page what changed. Please report it.",
     "strategy": "What the agent keeps in force at a local station for when it is cut off, and what it refused.",
     "strategy not in force": "The station could not be told. It is tried again.",
     "supervision not reachable": "The agent tried by itself, without a station. `error` is the reason class.",

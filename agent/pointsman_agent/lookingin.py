@@ -1,8 +1,8 @@
 """What people are shown of messages and of the security log over the admin interface, redacted (rules 50 and 52)."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -16,8 +16,9 @@ from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import JournalFault
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.tail import Passed, Tail, TooManyWatchers, Watcher
-from pointsman_agent.web.diagnosis import NextLines, Row
+from pointsman_agent.web.diagnosis import Row
 from pointsman_agent.web.errors import AdminError
+from pointsman_agent.web.streaming import NextChunk
 
 MOST_IN_A_BATCH: Final = 64
 MOST_IN_A_REPORT: Final = 100_000  # events; a report is one answer of the admin interface
@@ -38,8 +39,8 @@ class Watching:
     tail: Tail
     redactor: Redactor
 
-    @contextmanager
-    def watch(self, station: str | None) -> Iterator[NextLines]:
+    @asynccontextmanager
+    async def watch(self, station: str | None) -> AsyncIterator[NextChunk]:
         """Yield what returns the next lines, for `station` or all, each an object of the API. Raises AdminError."""
         identity = None if station is None else self._identity(station)
         with ExitStack() as stack:
@@ -131,14 +132,14 @@ async def _next_lines(watcher: Watcher, redactor: Redactor) -> bytes:
     with trio.move_on_after(SIGN_OF_LIFE_EVERY_S):
         batch, missed = await watcher.take(MOST_IN_A_BATCH)
     # In a thread: a long message takes milliseconds to look through.
-    return await trio.to_thread.run_sync(_lines, batch, missed, redactor)
-
-
-def _lines(batch: list[Passed], missed: int, redactor: Redactor) -> bytes:
-    rows: list[Row] = [_passed_row(passed, redactor) for passed in batch]
-    if missed:
-        rows.append({"missed": missed})
+    rows = await trio.to_thread.run_sync(passed_rows, batch, missed, redactor)
     return "".join(json.dumps(row) + "\n" for row in rows).encode() or b"\n"
+
+
+def passed_rows(batch: list[Passed], missed: int, redactor: Redactor) -> list[Row]:
+    """Return messages as objects of the API, and how many were missed. For a thread: a long one takes milliseconds."""
+    rows = [_passed_row(passed, redactor) for passed in batch]
+    return [*rows, {"missed": missed}] if missed else rows
 
 
 def _passed_row(passed: Passed, redactor: Redactor) -> Row:

@@ -42,19 +42,56 @@ class News(IntEnum):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """An observation as it is stored: `open` is transaction id → connector, `statuses` connector → message."""
+    """An observation as it is stored: `open` is transaction id → connector, `statuses` connector → message.
+
+    `accepted_by` is who accepted a boot last, and `interval` the seconds between heartbeats that it asked for.
+    """
 
     protocol: str = ""
     boot: str = ""
     statuses: dict[str, str] = {}
     open: dict[str, int] = {}
     is_certain: bool = False
+    accepted_by: str = ""
+    interval: int = 0
+
+
+class _Info(msgspec.Struct, gc=False):
+    transactionId: str = ""
+
+
+class _Evse(msgspec.Struct, gc=False):
+    id: int = 0
+
+
+class _Told(msgspec.Struct, gc=False):
+    """What is of interest in a payload, in OCPP's words. Read as these types where it has them, which is quick, and
+    with nothing in the place of what it has otherwise."""
+
+    connectorId: int = 0
+    evseId: int = 0
+    transactionId: int | None = None
+    eventType: str = ""
+    transactionInfo: _Info | None = None
+    evse: _Evse | None = None
+
+
+class _Call(msgspec.Struct, array_like=True, gc=False):
+    kind: int
+    id: str
+    action: str
+    payload: _Told
+
+
+_decoder: Final = msgspec.json.Decoder(_Call)
 
 
 class Observation:
     """One station, as far as its messages have told."""
 
-    __slots__ = ("boot", "heard_transaction", "is_certain", "open", "protocol", "statuses")
+    __slots__ = (
+        "accepted_by", "boot", "heard_transaction", "interval", "is_certain", "open", "protocol", "statuses",
+    )  # fmt: skip
 
     def __init__(self, kept: Kept | None = None) -> None:
         kept = kept or Kept()
@@ -63,6 +100,8 @@ class Observation:
         self.statuses = dict(kept.statuses)
         self.open = dict(kept.open)
         self.is_certain = kept.is_certain
+        self.accepted_by = kept.accepted_by
+        self.interval = kept.interval
         self.heard_transaction = float("-inf")
         """When a transaction message came last, on the driver's clock."""
 
@@ -73,7 +112,15 @@ class Observation:
 
     def kept(self) -> Kept:
         """Return what is to be stored."""
-        return Kept(self.protocol, self.boot, dict(self.statuses), dict(self.open), self.is_certain)
+        return Kept(
+            self.protocol,
+            self.boot,
+            dict(self.statuses),
+            dict(self.open),
+            self.is_certain,
+            self.accepted_by,
+            self.interval,
+        )
 
     def hear(self, protocol: str, call: Frame, now: float) -> News:
         """Take note of a CALL of the station."""
@@ -81,9 +128,8 @@ class Observation:
             self.heard_transaction = now
             if self._is_an_update(call):
                 return News.NONE
-        try:
-            payload = payload_of(call)
-        except LocalFrameError:
+        told = _told_by(call)
+        if told is None:
             return News.NONE
         self.protocol = protocol
         match call.action:
@@ -91,27 +137,40 @@ class Observation:
                 self.boot = call.text if len(call.text) <= LONGEST_KEPT else self.boot
                 return News.NOW
             case "StatusNotification":
-                return self._status(call.text, payload)
+                return self._status(call.text, told)
             case "StartTransaction":
-                return self._open(f"{_WITHOUT_ID}{_number(payload, 'connectorId')}", _number(payload, "connectorId"))
+                return self._open(f"{_WITHOUT_ID}{told.connectorId}", told.connectorId)
             case "StopTransaction":
-                return self._stop(str(payload.get("transactionId")))
+                return self._stop(str(told.transactionId))
             case "MeterValues":
-                return self._metered(payload)
+                return self._metered(told)
             case "TransactionEvent":
-                return self._event(payload)
+                return self._event(told)
             case _:
                 return News.NONE
 
-    def hear_answer(self, call: Frame, answer: Frame) -> News:
-        """Take note of the answer to a StartTransaction: it has the id."""
+    def hear_answer(self, call: Frame, answer: Frame, by: str) -> News:
+        """Take note of what the operator `by` answered to a boot, or to a StartTransaction: there it has the id."""
+        told = _told_by(call)
         try:
-            connector = _number(payload_of(call), "connectorId")
-            number = result_payload(answer).get("transactionId")
+            payload = result_payload(answer)
         except LocalFrameError:
             return News.NONE
+        if told is None:
+            return News.NONE
+        if call.action == "BootNotification":
+            is_accepted = payload.get("status") == "Accepted"
+            return self.accepted(by, _number(payload, "interval")) if is_accepted else News.NONE
+        connector, number = told.connectorId, payload.get("transactionId")
         self.open.pop(f"{_WITHOUT_ID}{connector}", None)
         return self._open(str(number), connector) if isinstance(number, int) else News.NOW
+
+    def accepted(self, by: str, interval: int) -> News:
+        """Take note that `by` accepted a boot."""
+        if (self.accepted_by, self.interval) == (by, interval):
+            return News.NONE
+        self.accepted_by, self.interval = by, interval
+        return News.NOW
 
     def _is_an_update(self, call: Frame) -> bool:
         """Whether a message is one of many in a transaction that is known: told without reading it."""
@@ -136,23 +195,21 @@ class Observation:
         was_open = self.open.pop(key, None) is not None
         return News.NOW if was_open or self._settle() else News.NONE
 
-    def _metered(self, payload: Mapping[str, Any]) -> News:
-        number = payload.get("transactionId")
-        return self._open(str(number), _number(payload, "connectorId")) if isinstance(number, int) else News.NONE
+    def _metered(self, told: _Told) -> News:
+        return News.NONE if told.transactionId is None else self._open(str(told.transactionId), told.connectorId)
 
-    def _event(self, payload: Mapping[str, Any]) -> News:
-        info, evse = payload.get("transactionInfo"), payload.get("evse")
-        key = info.get("transactionId") if isinstance(info, dict) else None
-        if not isinstance(key, str) or not 0 < len(key) <= LONGEST_KEPT:
+    def _event(self, told: _Told) -> News:
+        key = "" if told.transactionInfo is None else told.transactionInfo.transactionId
+        if not 0 < len(key) <= LONGEST_KEPT:
             return News.NONE
-        if payload.get("eventType") == "Ended":
+        if told.eventType == "Ended":
             return self._ended(key)
         if key in self.open:
             return News.NONE
-        return self._open(key, _number(evse, "id") if isinstance(evse, dict) else 0)
+        return self._open(key, 0 if told.evse is None else told.evse.id)
 
-    def _status(self, text: str, payload: Mapping[str, Any]) -> News:
-        place = f"{_number(payload, 'evseId')}/{_number(payload, 'connectorId')}"
+    def _status(self, text: str, told: _Told) -> News:
+        place = f"{told.evseId}/{told.connectorId}"
         if len(text) > LONGEST_KEPT or (place not in self.statuses and len(self.statuses) >= MOST_PLACES):
             return News.NONE
         self.statuses[place] = text
@@ -164,6 +221,28 @@ class Observation:
             return False
         self.is_certain = not any(f'"{state}"' in text for text in self.statuses.values() for state in _CHARGING)
         return self.is_certain
+
+
+def _told_by(call: Frame) -> _Told | None:
+    """Return what a CALL tells; None where it is nobody's JSON."""
+    try:
+        return _decoder.decode(call.text).payload
+    except msgspec.DecodeError:
+        pass
+    try:
+        payload = payload_of(call)
+    except LocalFrameError:
+        return None
+    number, info, evse = payload.get("transactionId"), payload.get("transactionInfo"), payload.get("evse")
+    key = info.get("transactionId") if isinstance(info, dict) else None
+    return _Told(
+        connectorId=_number(payload, "connectorId"),
+        evseId=_number(payload, "evseId"),
+        transactionId=number if isinstance(number, int) else None,
+        eventType=str(payload.get("eventType")),
+        transactionInfo=_Info(key) if isinstance(key, str) else None,
+        evse=_Evse(_number(evse, "id")) if isinstance(evse, dict) else None,
+    )
 
 
 def _number(payload: Mapping[str, Any], name: str) -> int:

@@ -1,8 +1,8 @@
 """What is overheard of all stations, kept durably without ever making a message wait (rules 44 and 45).
 
 Whoever passes a message on tells it here, by a plain call. What has changed is written behind it: transactions and
-boots at once, connector states every few seconds, and of a station that changes all the time its last state only. Read
-by those who move stations from one operator to another.
+boots at once, but not more often than a few times a second, connector states every few seconds. So of a station that
+changes all the time only its last state is written. Read by those who move stations from one operator to another.
 """
 
 from collections.abc import Iterable
@@ -19,6 +19,7 @@ from pointsman_agent.ports import Journal, JournalFault
 
 OBSERVED_FACT: Final = "observed"
 SOON_S: Final = 2.0  # how long a connector's state may wait to be stored
+REST_S: Final = 0.25  # between two writings: a busy site would spend its time on them
 AGAIN_AFTER_S: Final = 5.0  # after the journal could not store
 WRITTEN_AT_ONCE: Final = 64  # stations
 
@@ -56,13 +57,17 @@ class Observer:
         """A station made a CALL."""
         self._note(station, self._observation(station).hear(protocol, call, trio.current_time()))
 
-    def hear_answer(self, station: str, call: Frame, answer: str) -> None:
-        """A StartTransaction was answered."""
+    def hear_answer(self, station: str, call: Frame, answer: str, by: str) -> None:
+        """A boot or a StartTransaction was answered; `by` is the supervision's URL, or "local"."""
         try:
             frame = parse(answer)
         except FrameError:
             return
-        self._note(station, self._observation(station).hear_answer(call, frame))
+        self._note(station, self._observation(station).hear_answer(call, frame, by))
+
+    def accepted(self, station: str, by: str, interval: int) -> None:
+        """A boot that the agent told again was accepted."""
+        self._note(station, self._observation(station).accepted(by, interval))
 
     def forget(self, station: str) -> None:
         """What was heard is of no use any more: the station is gone for good."""
@@ -77,14 +82,17 @@ class Observer:
             self._is_urgent = trio.Event()
             try:
                 await self.flush()
+                await trio.sleep(REST_S)
             except JournalFault as error:
                 log.error("observations not stored", why=str(error))
                 await trio.sleep(AGAIN_AFTER_S)
 
     async def flush(self) -> None:
-        """Store all that has changed; raises JournalFault, and nothing of it is forgotten."""
-        while self._changed:
-            some = [self._changed.pop() for _ in range(min(WRITTEN_AT_ONCE, len(self._changed)))]
+        """Store all that has changed by now; raises JournalFault, and nothing of it is forgotten."""
+        changed = list(self._changed)
+        for first in range(0, len(changed), WRITTEN_AT_ONCE):
+            some = changed[first : first + WRITTEN_AT_ONCE]
+            self._changed.difference_update(some)
             faults: list[JournalFault] = []
             async with trio.open_nursery() as nursery:
                 for station in some:

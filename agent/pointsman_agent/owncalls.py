@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import trio
 
-from pointsman_agent.ocpp.frame import Frame
+from pointsman_agent.ocpp.frame import Frame, MessageType
 from pointsman_agent.ocpp.owncall import OwnAnswer, own_answer, own_call
 from pointsman_agent.ports import Wire, WireLost
+from pointsman_agent.tallies import Tally
 
 ANSWER_WITHIN_S: Final = 30.0  # the default of most central systems
 TURN_WITHIN_S: Final = 60.0  # for those who wait while another CALL is open
@@ -18,10 +19,11 @@ class CallFailed(Exception):
 
 
 class OwnCalls:
-    """The agent's CALLs on one link. Whoever reads the link hands results to `hear`."""
+    """The agent's CALLs on one link. Whoever reads the link hands results to `hear`; all are counted in `tally`."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, tally: Tally | None = None) -> None:
         self._wire = wire
+        self._tally = tally or Tally()
         self._turn = trio.Lock()
         self._open: _OpenCall | None = None
 
@@ -43,6 +45,7 @@ class OwnCalls:
             await self._wire.send(own_call(call.id, action, payload))
         except WireLost as error:
             raise CallFailed(f"{action} not sent: the station is gone") from error
+        self._tally.calls += 1
         with trio.move_on_after(ANSWER_WITHIN_S):
             await call.is_answered.wait()
         if call.answer is None:
@@ -51,7 +54,14 @@ class OwnCalls:
 
     def hear(self, frame: Frame) -> bool:
         """Take a CALLRESULT or CALLERROR; False when nobody asked, or no longer waits."""
-        if self._open is None or frame.id != self._open.id or self._open.answer is not None:
+        is_awaited = self._open is not None and frame.id == self._open.id and self._open.answer is None
+        if frame.kind == MessageType.CALLERROR:
+            self._tally.errors += 1
+        elif self._open is not None and is_awaited:
+            self._tally.answers.add(trio.current_time() - self._open.since)
+        else:
+            self._tally.results_untimed += 1
+        if self._open is None or not is_awaited:
             return False
         self._open.answer = own_answer(frame)
         self._open.is_answered.set()
@@ -63,5 +73,6 @@ class _OpenCall:
 
     def __init__(self, call_id: str) -> None:
         self.id = call_id
+        self.since = trio.current_time()
         self.answer: OwnAnswer | None = None
         self.is_answered = trio.Event()

@@ -2,7 +2,7 @@
 
     journal
     └── root nursery
-        ├── source          the bundle file, followed
+        ├── source          the bundle file or URL, followed
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
@@ -13,48 +13,47 @@ Here, and in `cli`, the wall clock is read.
 
 import fcntl
 import os
-import secrets as random_secrets
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
-import msgspec
 import structlog
 import trio
 
 from pointsman_agent.activation.archive import Archive
-from pointsman_agent.activation.history import History
+from pointsman_agent.activation.assembly import assembled
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
+from pointsman_agent.admin import AdminInterface
 from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
+from pointsman_agent.door import ADMIN_FILE, door
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
 from pointsman_agent.logs import redact_with
-from pointsman_agent.lookingin import BundleLog, SecurityLog, Watching
 from pointsman_agent.names import CachedNames
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.ports import Clock, JournalFault, StoredState
-from pointsman_agent.redaction import Redactor
+from pointsman_agent.readtoken import open_read_token
 from pointsman_agent.redactionkey import open_redactor
-from pointsman_agent.remotecontrol import RemoteControl, TransactionReport
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.servicemanager import ServiceManager
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
-from pointsman_agent.slots import Slots, write_durably
+from pointsman_agent.slots import Slots
 from pointsman_agent.sources import Source
 from pointsman_agent.sources.file import FileSource
+from pointsman_agent.sources.http import HttpSource
 from pointsman_agent.station import House
 from pointsman_agent.status import Status
 from pointsman_agent.tail import Tail
@@ -62,17 +61,15 @@ from pointsman_agent.upkeep import keep_well
 from pointsman_agent.uplink import Uplinks
 from pointsman_agent.uplinkkeys import UplinkKeys
 from pointsman_agent.version import VERSION
-from pointsman_agent.web.app import Routes, admin_app
-from pointsman_agent.web.control import control_routes
-from pointsman_agent.web.diagnosis import connection_test_route, tail_route
-from pointsman_agent.web.reports import report_route
-from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
+from pointsman_agent.web.certificate import AdminCertificate, AdminCertificateError
+from pointsman_agent.web.server import AdminBindError, bind
 
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
 GOING_AWAY: Final = 1001
-ADMIN_FILE: Final = "admin.json"
 KEYS_FOLDER: Final = "keys"
 JOURNAL_FILE: Final = "journal.sqlite3"
+
+Opened = TypeVar("Opened")
 
 log = structlog.get_logger()
 
@@ -115,11 +112,13 @@ async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status
         store = Slots(settings.state)
         stored = _load(store)
         site = _site(settings, stored)
+        certificate = await trio.to_thread.run_sync(_admin_certificate, settings)
         admin = _bind_admin(settings)
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
-                    await _Agent(settings, clock, site, store, stored, journal, admin, signals).run(task_status)
+                    agent = _Agent(settings, clock, site, store, stored, journal, admin, certificate, signals)
+                    await agent.run(task_status)
             except JournalFault as error:
                 remedy = "a journal that cannot be read may be moved away: a new one is made"
                 raise StartError(f"{error}; {remedy}") from error
@@ -136,12 +135,14 @@ class _Agent:
     stored: StoredState
     journal: SqliteJournal
     admin: socket.socket
+    admin_certificate: AdminCertificate | None
     signals: "Signals"
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
         """Start all, wait for the signal, end all in order."""
-        redactor = await _redactor(self.settings.state)
+        redactor = await _opened(open_redactor, self.settings.state)
         redact_with(redactor.words)
+        read_token = await _opened(open_read_token, self.settings.state)
         status, holder, sessions = Status(VERSION, self.clock, redactor.words), Holder(), Sessions()
         names = CachedNames()
         trio.socket.set_custom_hostname_resolver(names)
@@ -151,16 +152,8 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source: Source = FileSource(self.settings.bundle)
+        source = _source(self.settings, names)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
-        routes = [
-            connection_test_route(tests.run),
-            tail_route(Watching(holder, tail, redactor).watch),
-            report_route("/api/security-events", SecurityLog(self.journal.security_events_since, redactor).rows),
-            *control_routes(RemoteControl(holder, local, self.journal)),
-            report_route("/api/activations", BundleLog(self.journal.bundle_events_since).rows),
-            report_route("/api/transactions", TransactionReport(holder, self.journal.transactions_since).rows),
-        ]
         stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
             self.signals.on_hangup = partial(manager.reloading, source.reload)
@@ -176,7 +169,10 @@ class _Agent:
             root.start_soon(source.follow, partial(activation.offer, origin=source.origin), activation.fail)
             root.start_soon(observer.run)
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
-            await self._start_admin(root, house, partial(_read_again, source, activation), stop, routes)
+            entrance = door(self.settings, self.admin, self.admin_certificate, read_token)
+            reload = partial(_read_again, source, activation)
+            interface = AdminInterface(self.site, entrance, house, self.journal, redactor, tests, reload)
+            await interface.start(root, stop)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             manager.ready()
@@ -194,22 +190,10 @@ class _Agent:
         archive = Archive(
             self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
         )
-        history, one_at_a_time = History(self.journal), trio.Lock()
-        movement = Movement(
-            holder=house.holder,
-            sessions=house.sessions,
-            observer=house.observer,
+        return assembled(
+            archive=archive,
             journal=self.journal,
-            status=house.status,
-            clock=self.clock,
-            archive=archive,
-            history=history,
-            one_at_a_time=one_at_a_time,
-        )
-        activation = Activation(
-            archive=archive,
-            movement=movement,
-            history=history,
+            observer=house.observer,
             holder=house.holder,
             listeners=listeners,
             sessions=house.sessions,
@@ -217,47 +201,14 @@ class _Agent:
             status=house.status,
             clock=self.clock,
             nursery=root,
-            one_at_a_time=one_at_a_time,
             ask_again=ask_again,
         )
-        return activation, movement
 
-    async def _start_admin(
-        self,
-        root: trio.Nursery,
-        house: House,
-        reload: Callable[[bool], Awaitable[None]],
-        stop: trio.Event,
-        routes: Routes,
-    ) -> None:
-        authority = authority_of(self.admin)
-        token = random_secrets.token_urlsafe(32)
 
-        async def snapshot() -> dict[str, Any]:
-            current, waiting = house.holder.current, house.holder.waiting
-            if current is None:
-                return house.status.snapshot(None, {})
-            try:
-                open_transactions = await self.journal.open_transactions()
-            except JournalFault:
-                open_transactions = {}
-            routes = {identity: in_force.routing.routes[identity] for identity, in_force in waiting.items()}
-            shown = current.routing.routes | routes
-            relayed = [identity for identity, route in shown.items() if route.supervision is not None]
-            observed = house.observer.open_transactions(relayed)
-            return house.status.snapshot(current.routing, open_transactions | observed, routes)
-
-        app = admin_app(
-            token=token,
-            hosts=frozenset({authority, f"localhost:{authority.rpartition(':')[2]}"}),
-            snapshot=snapshot,
-            is_ready=lambda: house.holder.current is not None,
-            reload=reload,
-            routes=routes,
-        )
-        root.start_soon(serve, app, self.admin, stop.wait)
-        access = msgspec.json.encode({"url": f"http://{authority}", "token": token, "pid": os.getpid()})
-        await trio.to_thread.run_sync(write_durably, self.settings.state / ADMIN_FILE, access)
+def _source(settings: Settings, names: CachedNames) -> Source:
+    if isinstance(settings.bundle, Path):
+        return FileSource(settings.bundle)
+    return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:
@@ -312,9 +263,10 @@ def _owned_state(folder: Path) -> Iterator[None]:
             (folder / ADMIN_FILE).unlink(missing_ok=True)
 
 
-async def _redactor(state: Path) -> Redactor:
+async def _opened(open_file: Callable[[Path], Opened], state: Path) -> Opened:
+    """What `open_file` has in the state folder; raises StartError."""
     try:
-        return await trio.to_thread.run_sync(open_redactor, state)
+        return await trio.to_thread.run_sync(open_file, state)
     except OSError as error:
         raise StartError(f"--state {state}: {error.strerror}") from error
 
@@ -324,6 +276,14 @@ def _bind_admin(settings: Settings) -> socket.socket:
         return bind(settings.admin_host, settings.admin_port)
     except AdminBindError as error:
         raise StartError(f"--admin: {error}") from error
+
+
+def _admin_certificate(settings: Settings) -> AdminCertificate | None:
+    files = settings.admin_tls
+    try:
+        return None if files is None else AdminCertificate(files.certificate, files.key)
+    except AdminCertificateError as error:
+        raise StartError(f"--admin-certificate, --admin-key: {error}") from error
 
 
 def _load(store: Slots) -> StoredState:

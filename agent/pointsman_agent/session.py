@@ -265,5 +265,6 @@ def note_end(status: Status, route: Route, error: str, detail: str) -> LastError
     detail = status.redact(detail)
     last = status.error(error, detail)
     status.station(route.identity).last_error = last
+    status.tallies.ended[route.station.operator, error] += 1
     log.info("link ended", station=route.identity, operator=route.station.operator, error=error, detail=detail)
     return last

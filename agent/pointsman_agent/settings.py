@@ -7,22 +7,36 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.envelope import load_public_key
 
+from pointsman_agent.bundleurl import ASK_EVERY_S, BundleUrl, url_fault
+
 
 class SettingsError(Exception):
     """Flags that do not fit; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """A PEM certificate chain and its key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
 
-    bundle: Path
+    bundle: Path | BundleUrl
     site: str | None
     trusted: tuple[Ed25519PublicKey, ...] | None
     state: Path
     secrets: Path
     admin_host: str
     admin_port: int
+    admin_names: tuple[str, ...] = ()
+    """Names, beside its address, under which the admin interface is asked for."""
+    admin_tls: KeyFiles | None = None
+    """None: the admin interface speaks plain HTTP."""
 
 
 def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25519PublicKey, ...] | None:
@@ -36,10 +50,42 @@ def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25
     return tuple(_trusted_key(file) for file in files)
 
 
-def admin_address(text: str) -> tuple[str, int]:
-    """Return host and port of `--admin`; raises SettingsError for anything but a loopback address.
+def bundle_place(
+    text: str,
+    *,
+    trust: Path | None = None,
+    certificate: Path | None = None,
+    key: str | None = None,
+    token: str | None = None,
+    interval_s: float = ASK_EVERY_S,
+) -> Path | BundleUrl:
+    """Return the file or the URL that `--bundle` names; raises SettingsError, also for flags that need a URL."""
+    if "://" not in text:
+        if any(flag is not None for flag in (trust, certificate, key, token)):
+            raise SettingsError("--bundle-trust, -certificate, -key and -token are for a --bundle that is a URL")
+        return Path(text)
+    place = BundleUrl(text, trust, certificate, key, token, interval_s)
+    fault = url_fault(text)
+    if fault is not None:
+        shown = "URL" if "@" in text else place.shown  # what stands before an @ may be a password
+        raise SettingsError(f"--bundle {shown}: {fault}")
+    if (certificate is None) != (key is None):
+        raise SettingsError("--bundle-certificate FILE and --bundle-key NAME need each other")
+    return place
 
-    The interface speaks plain HTTP, so a token sent to it from elsewhere could be read on the way.
+
+def admin_tls(certificate: Path | None, key: Path | None) -> KeyFiles | None:
+    """Return the files of `--admin-certificate` and `--admin-key`, None without both; raises SettingsError."""
+    if (certificate is None) != (key is None):
+        raise SettingsError("--admin-certificate and --admin-key belong together")
+    return None if certificate is None or key is None else KeyFiles(certificate, key)
+
+
+def admin_address(text: str, *, is_exposable: bool = False) -> tuple[str, int]:
+    """Return host and port of `--admin`; raises SettingsError for what is no address, and for anything but a loopback
+    one where it is not `is_exposable`.
+
+    Over plain HTTP a token sent to it from elsewhere could be read on the way.
     """
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -49,8 +95,12 @@ def admin_address(text: str) -> tuple[str, int]:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         is_loopback = False
-    if not is_loopback:
-        raise SettingsError(f"--admin {text}: only a loopback address (127.0.0.1 or ::1); use an SSH tunnel from afar")
+    if not is_loopback and not is_exposable:
+        message = (
+            "others can reach it, so it needs TLS (--admin-certificate, --admin-key), or --admin-plain-text where the"
+            " network is one to trust; or take a loopback address (127.0.0.1) and an SSH tunnel"
+        )
+        raise SettingsError(f"--admin {text}: {message}")
     return host, int(port)
 
 

@@ -11,16 +11,16 @@ import trio
 
 from pointsman_agent.doorkeeper import Doorkeeper
 from pointsman_agent.entries import SecurityEvent
-from pointsman_agent.handshake import Admitted, Refused, admit
+from pointsman_agent.handshake import Refused, admit
 from pointsman_agent.inforce import Holder, InForce, ReadyListener
 from pointsman_agent.keeper import has_traces
 from pointsman_agent.local import LocalOperator, LocalStations
 from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.ports import Clock, Journal, JournalFault, WireLost
-from pointsman_agent.relay import RelayCase, StreamRelay
+from pointsman_agent.relay import RelayCase
 from pointsman_agent.routing import Route, offered_upstream
 from pointsman_agent.session import ClonedIdentity, Session, Sessions
 from pointsman_agent.status import Status
@@ -58,10 +58,9 @@ class House:
     clock: Clock
     tail: Tail
     observer: Observer
+    plane: Plane
     doorkeeper: Doorkeeper = field(default_factory=Doorkeeper)
     budget: OutputBudget = field(default_factory=OutputBudget)
-    plane: Plane | None = None
-    """Where stations are relayed; without one each has tasks of its own."""
     local: LocalStations = field(default_factory=LocalStations)
 
 
@@ -142,7 +141,7 @@ class _Connection:
         match admit(opening, current.routing, current.secrets, security_profile=profile):
             case Refused() as refused:
                 await self._refuse(request, refused)  # still a handshake: strangers must not pile up behind the bound
-            case Admitted(route):
+            case Route() as route:
                 self._shaken()
                 in_force = self._house.holder.coming(route.identity)
                 assert in_force is not None
@@ -166,6 +165,7 @@ class _Connection:
         except ClonedIdentity as error:
             status = self._house.status
             status.station(identity).last_error = status.error("replaced", str(error))
+            status.tallies.refused["replaced"] += 1
             await request.refuse(503, [(b"Retry-After", b"60")])
 
     async def finish(self) -> None:
@@ -184,6 +184,7 @@ class _Connection:
     async def _refuse(self, request: StationRequest, refused: Refused) -> None:
         """Answer an unknown or unauthenticated station (rule 2): later and later to an address that goes on failing."""
         doorkeeper = self._house.doorkeeper
+        self._house.status.tallies.refused[refused.error] += 1
         delay = doorkeeper.delay(self._address, trio.current_time())
         silent = doorkeeper.is_told(self._address, trio.current_time())
         if silent is not None:
@@ -230,6 +231,7 @@ class _Connection:
         status = self._house.status
         identity = candidate.identity
         status.station(identity).last_error = status.error("subprotocol", "none that the configuration allows")
+        status.tallies.refused["subprotocol"] += 1
         log.warning("no common subprotocol", station=identity)
         wire = server_wire(await request.accept(None))
         await wire.close(_PROTOCOL_ERROR, "no common OCPP subprotocol")
@@ -254,7 +256,7 @@ class _Connection:
             is_leaving=route.supervision is not None,
         )
         _log_connected(route, protocol)
-        with _connected(house.status, route, protocol, None), house.tail.joined(route.identity, wire):
+        with _connected(house.status, route, protocol), house.tail.joined(route.identity, wire):
             await operator.run()
 
     async def _relay(
@@ -276,11 +278,7 @@ class _Connection:
             station = server_wire(await request.accept(_answered(request, uplink.protocol)))
             _log_connected(candidate.route, uplink.protocol)
             case = self._case(candidate, ready, session, uplink.protocol or "")
-            if house.plane is not None:
-                house.plane.take(case, station, uplink)
-            else:
-                with _connected(house.status, case.route, uplink.protocol, uplink.protocol):
-                    await StreamRelay(case, station, uplink).run()
+            house.plane.take(case, station, uplink)
         finally:
             await uplink.close(_GOING_AWAY, "")
 
@@ -331,6 +329,7 @@ class _Connection:
         """The supervision fails, so the station's handshake fails too, never 101 first (rule 6)."""
         status = self._house.status
         status.station(route.identity).last_error = status.error(error.error, str(error))
+        status.tallies.refused[error.error] += 1
         log.warning(
             "no uplink",
             station=route.identity,
@@ -349,9 +348,9 @@ def _log_connected(route: Route, protocol: str | None) -> None:
 
 
 @contextmanager
-def _connected(status: Status, route: Route, protocol: str | None, uplink_protocol: str | None) -> Iterator[None]:
-    """Show the station as connected while its session lasts."""
-    status.connected(route, protocol, uplink_protocol)
+def _connected(status: Status, route: Route, protocol: str | None) -> Iterator[None]:
+    """Show a station that the agent serves as connected while its session lasts."""
+    status.connected(route, protocol, None)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.ports import Clock, Failure, Quarantine
 from pointsman_agent.routing import Route, Routing
 from pointsman_agent.strategy.steps import Report
+from pointsman_agent.tallies import Tallies
 
 
 @dataclass(slots=True)
@@ -117,7 +118,8 @@ class Status:
     """What all tasks report, and the object that `status --json` and the API show."""
 
     def __init__(self, version: str, clock: Clock, redact: Callable[[str], str] = str) -> None:
-        self._version = version
+        self.version = version
+        self.tallies = Tallies()
         self._clock = clock
         self.redact = redact  # for words that peers chose
         self._stations: dict[str, StationStatus] = {}
@@ -157,6 +159,7 @@ class Status:
         record = self.station(route.identity)
         record.is_connected, record.since = True, self.stamp()
         record.protocol, record.uplink_protocol = protocol, uplink_protocol
+        self.tallies.opened[route.station.operator] += 1
         if route.supervision_name is not None:
             self.supervision(route.supervision_name).stations_up += 1
 
@@ -181,7 +184,9 @@ class Status:
 
     def forget_absent(self, routing: Routing) -> None:
         """Drop what the bundle in force no longer names."""
-        self._stations = {name: record for name, record in self._stations.items() if name in routing.routes}
+        for record in (self._stations.pop(name) for name in [*self._stations] if name not in routing.routes):
+            self.tallies.dropped.update(record.drops or {})
+            self.tallies.noticed.update(record.notices or {})
         known = routing.config.supervisions
         self._supervisions = {name: record for name, record in self._supervisions.items() if name in known}
 
@@ -210,7 +215,7 @@ class Status:
         stations = [] if routing is None else self._station_rows(routing, open_transactions, waiting)
         return {
             "site": self.site,
-            "version": self._version,
+            "version": self.version,
             "state": self.state(),
             "bundle": {
                 "desired": _bundle_row(self.desired),

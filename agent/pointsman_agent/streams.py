@@ -337,7 +337,7 @@ async def _connect_tcp(host: str, port: int, addresses: list[Any]) -> RawStream:
             return await _connect_to(*addresses[0])
         return RawStream.taken_from(await trio.open_tcp_stream(host, port))  # happy eyeballs (RFC 8305)
     except OSError as error:
-        raise DialError("tcp", f"{host}:{port}: {_cause(error)}") from error
+        raise DialError("tcp", f"{host}:{port}: {connect_cause(error)}") from error
 
 
 async def _connect_to(family: int, kind: int, protocol: int, _: str, address: Any) -> RawStream:
@@ -357,8 +357,9 @@ async def _connect_to(family: int, kind: int, protocol: int, _: str, address: An
     return RawStream(sock)
 
 
-def _cause(error: OSError) -> str:
-    """Happy eyeballs hide why each attempt failed behind one sentence; the last attempt's reason says more."""
+def connect_cause(error: OSError) -> str:
+    """Return why no connection was made. Happy eyeballs hide why each attempt failed behind one sentence; the last
+    attempt's reason says more."""
     inner = error.__cause__
     if isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[-1]

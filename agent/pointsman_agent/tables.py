@@ -26,9 +26,14 @@ def status_text(status: Row, *, colour: bool = False) -> str:
     failed = bundle["lastFailed"]
     if failed is not None:
         lines.append(_titled("refused", f"{failed['at']}  {failed['code']}: {failed['message']}"))
+    if bundle["quarantine"] is not None:
+        lines.append(_titled("held back", f"until {bundle['quarantine']['until']}: {bundle['quarantine']['why']}"))
     if status["journal"]["fault"] is not None:
         lines.append(_titled("journal", f"does not store: {status['journal']['fault']}"))
     lines.append(f"stations  {status['stationsConnected']} of {status['stationsTotal']} connected")
+    moves = sum(1 for row in status["stations"] if row["pendingMove"] is not None)
+    if moves:
+        lines.append(f"moves     {moves} stations have yet to move to another operator")
     text = "\n".join(lines) + "\n"
     if status["supervisions"]:
         text += "\n" + render(_supervisions(status["supervisions"]), colour=colour)
@@ -72,6 +77,9 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "protocol", row["protocol"] or "-"
     if row["uplink"] is not None:
         yield "uplink", f"up, {row['uplink']['protocol']}" if row["uplink"]["connected"] else "down"
+    move = row["pendingMove"]
+    if move is not None:
+        yield "moves", f"from {move['from']} to {move['to']}, {_when(move)}"
     yield "last received", row["lastReceived"] or "-"
     yield "last sent", row["lastSent"] or "-"
     yield "queue", f"{row['queue']} waiting"
@@ -85,6 +93,22 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     yield "last error", "-" if error is None else f"{error['at']}  {error['class']}: {error['message']}"
     yield "dropped", _counts(row["dropped"])
     yield "noticed", _counts(row["noticed"])
+    yield from _inventory(row["inventory"])
+
+
+def _when(move: Row) -> str:
+    if move["returned"]:
+        return "went back until another bundle comes"
+    return f"by {move['deadline']} at the latest" if move["deadline"] else "once it was seen"
+
+
+def _inventory(found: Row) -> Iterator[tuple[str, str]]:
+    names = (found[name] for name in ("vendor", "model", "firmware", "serialNumber"))
+    yield "says it is", ", ".join(name for name in names if name) or "-"
+    for each in found["connectors"]:
+        evse = "" if each["evse"] is None else f"EVSE {each['evse']} "
+        parts = (each["status"], each["error"], each["detail"])
+        yield f"{evse}connector {each['connector']}", ", ".join(part for part in parts if part) or "-"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

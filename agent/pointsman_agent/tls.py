@@ -29,14 +29,22 @@ def supervision_context(supervision: Supervision, secrets: SecretValues) -> ssl.
 
     Raises TlsMaterialError, or SecretMissing for a key that is not there.
     """
+    return client_context(supervision.trust, supervision.client_certificate, secrets)
+
+
+def client_context(roots: list[str] | None, pair: KeyPair | None, secrets: SecretValues) -> ssl.SSLContext:
+    """Return a client context that trusts `roots` (None: the system's) and shows `pair`, where there is one.
+
+    Raises as `supervision_context`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if supervision.trust is None:
+    if roots is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        _load_roots(context, supervision.trust)
-    if supervision.client_certificate is not None:
-        _load_pair(context, supervision.client_certificate, secrets)
+        _load_roots(context, roots)
+    if pair is not None:
+        _load_pair(context, pair, secrets)
     return context
 
 

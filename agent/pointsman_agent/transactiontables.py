@@ -1,8 +1,6 @@
-"""Transactions as people read them, and as spreadsheets do. Pure."""
+"""Transactions as people read them, within 80 columns. Pure."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any, Final
 
 from rich.table import Table
@@ -11,10 +9,7 @@ from pointsman_agent.tables import printable, render
 
 Row = Mapping[str, Any]
 
-COLUMNS: Final = ("station", "transactionId", "badge", "connector", "started", "ended", "energyWh", "reason")
 _TITLES: Final = ("station", "badge", "started", "ended", "kWh", "reason")
-# What a spreadsheet takes for a formula when a cell begins with it (OWASP, CSV injection). Badges come from cards.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def transactions_text(rows: Sequence[Row], *, colour: bool = False) -> str:
@@ -33,22 +28,6 @@ def transactions_text(rows: Sequence[Row], *, colour: bool = False) -> str:
         badge, reason = (printable(row[name] or "-") for name in ("badge", "reason"))
         table.add_row(printable(row["station"]), badge, clocks[0], *(clocks[1:] or ["charges"]), energy, reason)
     return render(table, colour=colour)
-
-
-def transactions_csv(rows: Sequence[Row]) -> str:
-    """Return CSV (RFC 4180) with a header; no cell is a formula to a spreadsheet."""
-    file = StringIO()
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(row[name]) for name in COLUMNS])
-    return file.getvalue()
-
-
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return "" if value is None else value
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
 
 
 def _clock(moment: str, *, is_exact: bool) -> str:

@@ -49,6 +49,7 @@ CODES: Final = (
     "quarantined",
     "probation",
     "missing",
+    "unreachable",
     "unreadable",
 )
 """Every code that a refusal may have; those from `unresolved` on are told of the controller, not of the bundle."""

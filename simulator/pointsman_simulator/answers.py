@@ -58,6 +58,7 @@ class OperatorAnswers:
 
     def __init__(self, rejected_badges: Collection[str] = ()) -> None:
         self.boot_status = "Accepted"
+        self.boot_interval = HEARTBEAT_INTERVAL_S
         self.rejected_badges = {badge.lower() for badge in rejected_badges}
         self._next_transaction_id = FIRST_TRANSACTION_ID
         self._by_action: dict[str, Callable[[Call, datetime], Payload]] = {
@@ -84,7 +85,7 @@ class OperatorAnswers:
         return CallResult(call.id, by_action(call, now))
 
     def _boot(self, _: Call, now: datetime) -> Payload:
-        return {"status": self.boot_status, "currentTime": stamp(now), "interval": HEARTBEAT_INTERVAL_S}
+        return {"status": self.boot_status, "currentTime": stamp(now), "interval": self.boot_interval}
 
     def _authorize(self, call: Call, _: datetime) -> Payload:
         if "idToken" in call.payload:

@@ -12,7 +12,7 @@ import pointsman_agent
 
 ROOT = Path(pointsman_agent.__file__).parent
 MODULES = [
-    "listener", "local", "names", "outbox", "owncalls", "plane/driver", "plane/reactor", "relay", "session", "station",
+    "listener", "local", "names", "owncalls", "plane/driver", "plane/reactor", "replay", "session", "station",
     "streams", "uplink", "upgrade", "wire",
 ]  # fmt: skip
 WAITS = {
@@ -30,13 +30,10 @@ BOUNDED = {
     ("local", "_await_end", "wait"): SESSION,
     ("local", "_serve", "receive"): PINGS,
     ("names", "getaddrinfo", "wait"): CALLER,
-    ("outbox", "_sent", "send"): STREAM,
-    ("outbox", "run", "wait"): SESSION,
     ("owncalls", "_ask", "send"): STREAM,
     ("plane/reactor", "run", "wait_readable"): "as long as the agent; its sweep is a task beside it",
-    ("relay", "_await_end", "wait"): SESSION,
-    ("relay", "_read", "receive"): PINGS,
-    ("relay", "_report", "send"): "the loop that receives never waits for anything else",
+    ("replay", "_do", "wait"): "the link tells the end of each own CALL, or ends, and with it the telling",
+    ("replay", "run", "wait"): "as above",
     ("session", "all_ended", "wait"): CALLER,
     ("session", "inherit", "wait"): "the predecessor's connectTimeout, and its end in any case",
     ("session", "keep_alive", "sleep_forever"): SESSION,

@@ -136,8 +136,17 @@ async def test_a_second_agent_on_a_state_folder_is_refused(agent: RunningAgent) 
         assert "another agent runs on this folder" in second.stderr
 
 
-async def test_status_of_an_agent_that_does_not_run_exits_4(tmp_path: Path) -> None:
-    done = await ran("status", "--state", str(tmp_path))
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["status"], ["stations"], ["reload"], ["test", "acme"], ["tail"], ["security-events"], ["activations"]),
+        *(["call", "CP-1", "Reset"], ["start", "CP-1"], ["stop", "CP-1"], ["reset", "CP-1"], ["unlock", "CP-1"]),
+        ["transactions"],
+    ],
+    ids=" ".join,
+)
+async def test_a_command_that_asks_an_agent_that_does_not_run_exits_4(tmp_path: Path, arguments: list[str]) -> None:
+    done = await ran(*arguments, "--state", str(tmp_path))
 
     assert done.returncode == 4
     assert "no agent runs" in done.stderr
@@ -148,7 +157,7 @@ async def test_status_of_an_agent_that_does_not_run_exits_4(tmp_path: Path) -> N
     [
         (["--site", "x"], "--trust FILE is needed"),
         (["--allow-unsigned"], "--site ID is needed"),
-        (["--allow-unsigned", "--site", "x", "--admin", "0.0.0.0:9100"], "only a loopback address"),
+        (["--allow-unsigned", "--site", "x", "--admin", "0.0.0.0:9100"], "needs TLS"),
         (["--allow-unsigned", "--site", "x", "--admin", "nonsense"], "HOST:PORT"),
         (["--trust", "/nowhere.pub", "--site", "x"], "/nowhere.pub: No such file"),
     ],
@@ -159,6 +168,12 @@ async def test_wrong_flags_exit_2_and_say_what_to_do(tmp_path: Path, arguments: 
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_the_doctor_examines_in_a_process_of_its_own(agent: RunningAgent) -> None:
+    done = await ran("doctor", "--json", *flags(agent)[:-2])  # it takes no --admin
+
+    assert [check["verdict"] for check in json.loads(done.stdout)["checks"] if check["check"] == "bundle"] == ["ok"]
 
 
 async def test_a_damaged_state_folder_is_told_and_left_alone(agent: RunningAgent) -> None:

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trustme
 from cryptography.hazmat.primitives import serialization
+from pointsman_agent.bundleurl import BundleUrl
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.doctor.examination import examine
 from pointsman_agent.doctor.listeners import check_certificates
@@ -24,6 +25,7 @@ from pointsman_agent.tables import WIDTH
 from pointsman_schema.bundle import Config, KeyPair, UplinkPassword
 from pointsman_simulator.supervision import open_supervision
 from support.agents import RunningAgent, running_agent
+from support.bundleserver import answer, bundle_server
 from support.fakes import NOON, FakeClock
 from support.heads import answering
 from support.programs import agent_command
@@ -303,3 +305,45 @@ async def test_settings_without_a_site_say_so(agent: RunningAgent) -> None:
     checks = await examine(nameless, SystemClock())
 
     assert next(check for check in checks if check.name == "bundle").remedy == "give --site ID"
+
+
+async def test_a_bundle_by_https_is_reached_believed_and_opened_or_it_says_what_to_do(agent: RunningAgent) -> None:
+    agent.write(a_config())
+    async with bundle_server(agent.bundle) as server:
+        agent.place = BundleUrl(server.url, trust=server.root, token="token")
+        good = await findings(agent, token=b"hush")
+        (agent.secrets / "token").chmod(0o644)
+        told = await findings(agent)
+        server.script = lambda headers: answer(403)
+        closed = await findings(agent)
+        agent.place = BundleUrl(server.url)
+        strange = await findings(agent)
+    gone = await findings(agent)
+
+    assert faults(good) == {}
+    assert list(good)[3:6] == ["bundle url", "bundle certificate", "bundle"]
+    assert faults(told) == {"secret": "warn"}
+    assert closed["bundle url"].seen.startswith("unreadable: ")
+    assert "--bundle-token" in closed["bundle url"].remedy
+    assert "tls: certificate" in strange["bundle url"].seen
+    assert "--bundle-trust" in strange["bundle url"].remedy
+    assert gone["bundle url"].verdict == "fail"
+    assert "bundle" not in gone
+
+
+async def test_a_bundle_server_without_etags_and_a_client_certificate_without_use_are_told(
+    agent: RunningAgent, tmp_path: Path
+) -> None:
+    chain = tmp_path / "chain.pem"
+    chain.write_text("no certificate")  # a few bytes
+    envelope = agent.write(a_config())
+    async with bundle_server(agent.bundle) as server:
+        server.script = lambda headers: answer(200, {}, envelope)
+        agent.place = BundleUrl(server.url, trust=server.root)
+        tagless = await findings(agent)
+        agent.place = BundleUrl(server.url, trust=server.root, certificate=chain, key="key")
+        useless = await findings(agent, key=b"no key")
+
+    assert faults(tagless) == {"bundle url": "warn"}
+    assert faults(useless) == {"bundle client certificate": "fail", "bundle url": "fail"}
+    assert useless["bundle url"].seen.startswith("tls-material: ")

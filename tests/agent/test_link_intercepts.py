@@ -240,6 +240,29 @@ def test_r15_an_own_call_that_waits_too_long_or_finds_no_room_ends_unanswered() 
     assert not link.is_over
 
 
+def test_r45_an_own_call_to_the_supervision_is_first_and_its_answer_never_reaches_the_station() -> None:
+    link = a_link()
+    boot = '[2,"uuid","BootNotification",{}]'
+
+    assert link.handle(OwnCallAsked("uuid", boot, SUPERVISION), 0.0) == [Send(SUPERVISION, boot)]
+    assert hear(link, STATION, '[2,"1","Heartbeat",{}]') == []
+    assert hear(link, SUPERVISION, '[3,"uuid",{"status":"Accepted"}]') == [
+        OwnCallEnded("uuid", '[3,"uuid",{"status":"Accepted"}]'),
+        Send(SUPERVISION, '[2,"1","Heartbeat",{}]'),
+    ]
+
+
+def test_r45_an_own_call_that_the_supervision_does_not_answer_costs_nobody_the_link() -> None:
+    link = a_link()
+    boot = '[2,"uuid","BootNotification",{}]'
+    link.handle(OwnCallAsked("uuid", boot, SUPERVISION), 0.0)
+    link.handle(Flushed(SUPERVISION), 0.0)
+
+    assert link.deadline() == 30.0
+    assert link.handle(TimePassed(), 30.0) == [OwnCallEnded("uuid", None)]
+    assert not link.is_over
+
+
 # --- What is noted ------------------------------------------------------------------------------------------------
 
 

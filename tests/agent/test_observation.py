@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pointsman_agent.entries import StationFact
 from pointsman_agent.observation import MOST_OPEN, MOST_PLACES, Kept, News, Observation
-from pointsman_agent.observer import SOON_S, Observer
+from pointsman_agent.observer import REST_S, SOON_S, Observer
 from pointsman_agent.ocpp.frame import Frame, parse
 from support.fakes import FakeClock, MemoryJournal
 
@@ -50,7 +50,7 @@ def heard(*calls: Frame, protocol: str = "ocpp1.6") -> Observation:
 def started(observation: Observation, number: int, connector: int = 1) -> None:
     start = a_start(connector)
     observation.hear("ocpp1.6", start, 0.0)
-    observation.hear_answer(start, an_answer({"transactionId": number, "idTagInfo": {"status": "Accepted"}}))
+    observation.hear_answer(start, an_answer({"transactionId": number, "idTagInfo": {"status": "Accepted"}}), "acme")
 
 
 def test_r44_a_station_of_which_nothing_was_heard_may_be_charging() -> None:
@@ -81,7 +81,7 @@ def test_r44_a_transaction_of_16_is_open_from_its_start_under_the_id_of_the_answ
 
     assert observation.hear("ocpp1.6", start, 0.0) is News.NOW
     assert observation.may_be_charging
-    assert observation.hear_answer(start, an_answer({"transactionId": 77})) is News.NOW
+    assert observation.hear_answer(start, an_answer({"transactionId": 77}), "acme") is News.NOW
     assert list(observation.open) == ["77"]
     assert observation.hear("ocpp1.6", a_stop(77), 9.0) is News.NOW
     assert not observation.may_be_charging
@@ -175,7 +175,7 @@ def test_nothing_that_a_station_may_say_breaks_an_observation(calls: list[tuple[
     for action, payload in calls:
         call = a_call(action, payload)
         observation.hear("ocpp1.6", call, 0.0)
-        observation.hear_answer(call, an_answer(payload))
+        observation.hear_answer(call, an_answer(payload), "acme")
 
     assert Observation(observation.kept()).kept() == observation.kept()
 
@@ -208,6 +208,8 @@ async def test_r44_a_start_is_stored_at_once_and_a_state_soon(
     await trio.testing.wait_all_tasks_blocked()
     assert (await kept_of(journal, "CP-1")).open == {"?1": 1}
     observer.hear("CP-1", "ocpp1.6", a_status(1, "Finishing"))
+    mock_clock.jump(REST_S)
+    await trio.testing.wait_all_tasks_blocked()
     mock_clock.jump(SOON_S + 0.1)
     await trio.testing.wait_all_tasks_blocked()
     assert "Finishing" in (await kept_of(journal, "CP-1")).statuses["0/1"]
@@ -243,3 +245,14 @@ async def test_a_stored_observation_that_is_damaged_stops_nobody(journal: Memory
     await journal.append(StationFact("CP-1", "observed", "{"))
 
     assert await kept_of(journal, "CP-1") == Kept()
+
+
+def test_r45_who_accepted_a_boot_is_known_and_what_it_asked_for() -> None:
+    observation = Observation()
+    boot = parse('[2,"1","BootNotification",{}]')
+
+    assert observation.hear_answer(boot, an_answer({"status": "Pending", "interval": 5}), "ws://a") is News.NONE
+    assert observation.hear_answer(boot, an_answer({"status": "Accepted", "interval": 60}), "ws://a") is News.NOW
+    assert observation.hear_answer(boot, an_answer({"status": "Accepted", "interval": 60}), "ws://a") is News.NONE
+    assert (observation.kept().accepted_by, observation.kept().interval) == ("ws://a", 60)
+    assert Observation(observation.kept()).kept() == observation.kept()

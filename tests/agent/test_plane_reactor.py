@@ -6,11 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 from pointsman_agent.ocpp.events import Command, Lost
+from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.channel import Channel
 from pointsman_agent.plane.pair import Pair
 from pointsman_agent.plane.reactor import Reactor
@@ -313,6 +315,9 @@ class Noting:
         self.commands.append(command)
         self.news.set()
 
+    def overheard(self, call: Frame) -> None:
+        pass
+
     def over(self) -> None:
         pass
 
@@ -353,3 +358,30 @@ async def test_who_sends_to_a_peer_that_is_gone_hears_it_once_and_gives_back_its
     assert heard.errors == []
     assert budget.change(1 << 20)
     assert not budget.change(1)
+
+
+class Overflowing(Heard):
+    """An ear that counts how often it was told that its peer takes too little."""
+
+    overflows = 0
+
+    def overflowed(self, side: Side, now: float) -> None:
+        self.overflows += 1
+
+
+@pytest.mark.parametrize(("size", "budget", "expected"), [(900_000, 64 << 20, [0, 0]), (900_000, 1 << 20, [0, 1])])
+async def test_r29_what_waits_for_slow_readers_counts_together(size: int, budget: int, expected: list[int]) -> None:
+    reactor, shared, ears = Reactor(), OutputBudget(most=budget), [Overflowing(), Overflowing()]
+    pairs = [a_pair_of_sockets() for _ in ears]
+    async with running(reactor):
+        for ear, (ours, _) in zip(ears, pairs, strict=True):
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            channel = a_channel(reactor, ear, ours, shared)
+            channel.send("x" * size)
+        for ear in ears:
+            assert ear.channel is not None
+            ear.channel.abort()
+
+    assert [ear.overflows for ear in ears] == expected
+    for _, theirs in pairs:
+        theirs.close()

@@ -141,9 +141,11 @@ def bound_output_of(legs: Legs) -> None:
     bounded = 0
     for name in os.listdir("/proc/self/fd"):
         try:
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                continue
             sock = socket.socket(fileno=os.dup(int(name)))
         except OSError:
-            continue  # no socket
+            continue  # closed meanwhile
         with sock:
             if is_of_agent(sock, legs):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)

@@ -15,13 +15,13 @@ from support.agents import RunningAgent, running_agent
 from support.cables import open_cable
 from support.heads import answering
 from support.sites import a_config, a_remote_group, a_station, a_supervision, a_unique_config, free_port
-from support.ways import Way, a_way
+from support.ways import Way
 
 
-@pytest.fixture(params=["plane", "streams", "tls"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Way:
-    """Each rule of the relay holds whoever drives the link, plain and under TLS."""
-    return a_way(request.param, monkeypatch)
+@pytest.fixture(params=["plain", "tls"])
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each rule of the relay holds plain and under TLS."""
+    return Way(is_tls=request.param == "tls")
 
 
 ODD_CALL = ' [2, "a\\u0062c",\t"DataTransfer",{"vendorId":"é\\u00e9","n":1.10e+2,"n":1e400,  "x":[ ]}]'

@@ -6,7 +6,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pointsman_agent.settings import SettingsError, admin_address, trusted_keys
+from pointsman_agent.bundleurl import BundleUrl
+from pointsman_agent.settings import (
+    KeyFiles,
+    SettingsError,
+    admin_address,
+    admin_tls,
+    bundle_place,
+    trusted_keys,
+)
 from pointsman_schema.envelope import key_id
 
 
@@ -47,6 +55,19 @@ def test_an_address_that_others_reach_is_refused(text: str) -> None:
         admin_address(text)
 
 
+def test_an_address_that_others_reach_is_taken_where_it_is_made_safe_or_said_to_be() -> None:
+    assert admin_address("0.0.0.0:9100", is_exposable=True) == ("0.0.0.0", 9100)
+    assert admin_address("[::]:9100", is_exposable=True) == ("::", 9100)
+
+
+def test_certificate_and_key_of_the_admin_interface_belong_together(tmp_path: Path) -> None:
+    assert admin_tls(None, None) is None
+    assert admin_tls(tmp_path / "a.pem", tmp_path / "a.key") == KeyFiles(tmp_path / "a.pem", tmp_path / "a.key")
+    for files in ((tmp_path / "a.pem", None), (None, tmp_path / "a.key")):
+        with pytest.raises(SettingsError, match="belong together"):
+            admin_tls(*files)
+
+
 def test_trusted_keys_are_read_in_their_order(tmp_path: Path) -> None:
     (first, first_key), (second, second_key) = a_key_file(tmp_path, "a.pub"), a_key_file(tmp_path, "b.pub")
 
@@ -75,3 +96,52 @@ def test_a_key_file_that_is_none_is_refused_with_its_name(tmp_path: Path) -> Non
     for path in (missing, text, other, tmp_path):
         with pytest.raises(SettingsError, match=str(path)):
             trusted_keys((path,), allow_unsigned=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://config.example/harbour.bundle",
+        "https://config.example:8443/a?signature=x",
+        "https://[2001:db8::1]/a",
+        "http://localhost:8080/a",
+        "http://127.0.0.1/a",
+        "http://[::1]:80/a",
+    ],
+)
+def test_a_bundle_by_https_or_from_this_machine_is_taken(url: str) -> None:
+    assert bundle_place(url, token="token") == BundleUrl(url, token="token")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://config.example/a", "only https"),
+        ("http://localhost.example/a", "only https"),
+        ("http://10.0.0.1/a", "only https"),
+        ("ftp://config.example/a", "only https"),
+        ("file:///etc/site.bundle", "names no host"),
+        ("https:///a", "names no host"),
+        ("https://config.example:0/a", "names no host and port"),
+        ("https://config.example:99999/a", "ort"),
+        ("https://[::1/a", "IPv6"),
+        ("https://config.example/a b", "white space"),
+        ("https://config.example/a\n", "white space"),
+        ("https://config.example/a#b", "fragment"),
+        ("https://user:hush@config.example/a", "--bundle-token"),
+    ],
+)
+def test_a_bundle_from_anywhere_else_is_refused_and_no_secret_in_it_repeated(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as caught:
+        bundle_place(url)
+
+    assert "hush" not in str(caught.value)
+
+
+def test_what_proves_a_controller_is_for_a_url_and_is_whole(tmp_path: Path) -> None:
+    assert bundle_place("site.bundle") == Path("site.bundle")
+    with pytest.raises(SettingsError, match="for a --bundle that is a URL"):
+        bundle_place("site.bundle", token="token")
+    with pytest.raises(SettingsError, match="need each other"):
+        bundle_place("https://config.example/a", key="key")
+    assert BundleUrl("https://config.example/a?signature=x").shown == "https://config.example/a"

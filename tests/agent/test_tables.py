@@ -21,7 +21,7 @@ def a_status(**changes: Any) -> dict[str, Any]:
         "site": "lyon-part-dieu",
         "version": "0.1.0",
         "state": "running",
-        "bundle": {"desired": a_bundle(), "active": a_bundle(), "lastFailed": None},
+        "bundle": {"desired": a_bundle(), "active": a_bundle(), "lastFailed": None, "quarantine": None},
         "supervisions": [],
         "journal": {"fault": None},
         "stations": [],
@@ -60,6 +60,8 @@ def a_station(**changes: Any) -> dict[str, Any]:
         "lastError": None,
         "dropped": {},
         "noticed": {},
+        "pendingMove": None,
+        "inventory": {**dict.fromkeys(("vendor", "model", "firmware", "serialNumber")), "connectors": []},
     }
     return station | changes
 
@@ -95,7 +97,9 @@ def test_a_bundle_that_is_wanted_and_one_that_was_refused_are_told() -> None:
         "code": "wrong-site",
         "message": "the bundle is for 'other', this is 'lyon-part-dieu', " * 3,
     }
-    lines = status_text(a_status(bundle={"desired": a_bundle(8), "active": None, "lastFailed": failed})).splitlines()
+    lines = status_text(
+        a_status(bundle={"desired": a_bundle(8), "active": None, "lastFailed": failed, "quarantine": None})
+    ).splitlines()
 
     assert lines[2:4] == ["bundle    none", f"desired   8  sha256:0123456789ab  since {AT}"]
     assert lines[4].startswith(f"refused   {AT}  wrong-site: the bundle is for 'other',")
@@ -144,6 +148,7 @@ def test_r50_all_that_is_known_of_a_local_station() -> None:
         f"last error     {AT}  ping: silent\n"
         "dropped        envelope 2, unanswered 1\n"
         "noticed        -\n"
+        "says it is     -\n"
     )
 
 
@@ -171,7 +176,7 @@ def test_what_a_terminal_would_act_on_is_not_printed(character: str) -> None:
     shown = (
         stations_text([a_station(lastError=error)])
         + status_text(a_status(supervisions=[a_supervision(lastError=error)]))
-        + status_text(a_status(bundle={"desired": None, "active": None, "lastFailed": failed}))
+        + status_text(a_status(bundle={"desired": None, "active": None, "lastFailed": failed, "quarantine": None}))
     )
 
     assert character not in shown
@@ -192,7 +197,7 @@ def test_no_line_is_wider_than_80_columns(station: str, group: str, message: str
     error = an_error(message, "message-timeout")
     failed = a_bundle() | {"code": "sequence-conflict", "message": message}
     status = a_status(
-        bundle={"desired": a_bundle(), "active": a_bundle(), "lastFailed": failed},
+        bundle={**a_status()["bundle"], "lastFailed": failed},
         supervisions=[a_supervision(name=group, lastError=error)],
     )
     text = status_text(status) + stations_text(
@@ -202,3 +207,42 @@ def test_no_line_is_wider_than_80_columns(station: str, group: str, message: str
     text += station_text(a_station(station=station, group=group, operator=group, lastError=error))
 
     assert max(cell_len(line) for line in text.splitlines()) <= WIDTH
+
+
+def test_a_bundle_that_is_held_back_and_moves_that_wait_are_said() -> None:
+    bundle = {**a_status()["bundle"], "quarantine": {"digest": DIGEST, "until": AT, "why": "half of the stations left"}}
+    move = {"from": "acme", "to": "volt", "since": AT, "deadline": AT, "returned": False}
+    text = status_text(a_status(bundle=bundle, stations=[a_station(pendingMove=move), a_station()]))
+
+    assert f"held back until {AT}: half of the stations left\n" in text
+    assert "moves     1 stations have yet to move to another operator\n" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, f"by {AT} at the latest"),
+        ({"deadline": None}, "once it was seen"),
+        ({"returned": True}, "went back until another bundle comes"),
+    ],
+)
+def test_a_station_shows_its_move(changes: dict[str, Any], words: str) -> None:
+    move = {"from": "acme", "to": "volt", "since": AT, "deadline": AT, "returned": False}
+
+    text = station_text(a_station(pendingMove={**move, **changes}))
+
+    assert (
+        f"moves                from acme to volt, {words}\n".split()
+        == next(line for line in text.splitlines() if line.startswith("moves")).split()
+    )
+
+
+def test_a_station_shows_what_it_says_it_is() -> None:
+    said = {"vendor": "Électrons", "model": "Gleis 11", "firmware": None, "serialNumber": "SN-1"}
+    status = {"status": "Faulted", "error": "GroundFailure", "detail": None, "at": AT}
+    connectors = [{"evse": None, "connector": 1, **status}, {"evse": 2, "connector": 1, **status}]
+    lines = station_text(a_station(inventory={**said, "connectors": connectors})).splitlines()
+
+    assert lines[-3].split(maxsplit=3)[-1] == "Électrons, Gleis 11, SN-1"
+    assert lines[-2].split() == ["connector", "1", "Faulted,", "GroundFailure"]
+    assert lines[-1].split() == ["EVSE", "2", "connector", "1", "Faulted,", "GroundFailure"]

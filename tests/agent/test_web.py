@@ -10,10 +10,10 @@ import trio
 from pointsman_agent.web.app import admin_app
 from pointsman_agent.web.server import AdminBindError, authority_of, bind, serve
 from starlette.types import ASGIApp
+from support.admissions import OPERATE_TOKEN, READ_TOKEN, an_admission
 
-TOKEN = "a-token"
 HOST = "127.0.0.1:9100"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
+BEARER = {"Authorization": f"Bearer {OPERATE_TOKEN}"}
 STATUS: dict[str, Any] = {"site": "test-site", "state": "running"}
 
 
@@ -33,8 +33,7 @@ class Agent:
 
     def app(self, *hosts: str) -> ASGIApp:
         return admin_app(
-            token=TOKEN,
-            hosts=frozenset(hosts or (HOST, "localhost:9100")),
+            admission=an_admission(*(hosts or (HOST, "localhost:9100"))),
             snapshot=self.snapshot,
             is_ready=lambda: self.is_ready,
             reload=self.reload,
@@ -62,7 +61,17 @@ async def test_the_token_opens_the_status() -> None:
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer {TOKEN} x"],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        f"Basic {OPERATE_TOKEN}",
+        OPERATE_TOKEN,
+        f"Bearer {OPERATE_TOKEN}x",
+        f"Bearer {OPERATE_TOKEN} x",
+    ],
 )
 @pytest.mark.parametrize("path", ["/api/status", "/api/reload", "/", "/nothing", "/healthz/", "/api/status/"])
 async def test_without_the_token_there_is_nothing(path: str, authorization: str | None) -> None:
@@ -75,7 +84,7 @@ async def test_without_the_token_there_is_nothing(path: str, authorization: str 
 
 
 async def test_the_scheme_of_the_token_is_read_in_any_case() -> None:
-    assert (await ask("/api/status", headers={"Authorization": f"bearer  {TOKEN}"})).status_code == 200
+    assert (await ask("/api/status", headers={"Authorization": f"bearer  {OPERATE_TOKEN}"})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -125,6 +134,35 @@ async def test_a_reload_is_asked_by_post_only() -> None:
     assert (await ask("/api/reload", "POST", BEARER, agent=agent)).status_code == 202
     assert (await ask("/api/reload?retry=true", "POST", BEARER, agent=agent)).status_code == 202
     assert agent.reloads == [False, True]
+
+
+async def test_the_token_that_reads_reads_and_does_nothing() -> None:
+    agent, reader = Agent(), {"Authorization": f"Bearer {READ_TOKEN}"}
+
+    assert (await ask("/api/status", headers=reader, agent=agent)).json() == STATUS
+    refused = await ask("/api/reload", "POST", reader, agent=agent)
+    assert (refused.status_code, refused.json()["error"]) == (
+        403,
+        "this token or session only reads; the token of STATE/admin.json operates",
+    )
+    assert agent.reloads == []
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/status", "/nothing"])
+async def test_every_answer_tells_browsers_to_load_nothing_from_elsewhere(path: str) -> None:
+    answer = await ask(path, headers=BEARER)
+
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_person_without_a_session_is_shown_where_to_sign_in() -> None:
+    answer = await ask("/", headers={"Accept": "text/html"})
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert (await ask("/api/status", headers={"Accept": "text/html"})).status_code == 401
 
 
 # --- On a socket ---------------------------------------------------------------------------------------------------

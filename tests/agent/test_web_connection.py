@@ -14,9 +14,9 @@ from pointsman_agent.web.server import MOST_CONNECTIONS, authority_of, bind, ser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from support.admissions import OPERATE_TOKEN, an_admission
 from trio.testing import MockClock
 
-TOKEN = "a-token"
 WITHIN_S = 10.0
 LARGE: dict[str, Any] = {"stations": ["x" * 1_000_000] * 8}  # far more than the sockets below hold
 DEAF_CLIENTS = 8
@@ -47,8 +47,7 @@ async def served(status: dict[str, Any] | None = None) -> AsyncIterator[str]:
         pass
 
     app = admin_app(
-        token=TOKEN,
-        hosts=frozenset({authority}),
+        admission=an_admission(authority),
         snapshot=snapshot,
         is_ready=lambda: True,
         reload=reload,
@@ -72,7 +71,7 @@ async def connected(authority: str, receive_bytes: int | None = None) -> trio.So
 
 def request(authority: str, target: str, method: str = "GET", headers: str = "", body: str = "") -> bytes:
     """Return the bytes of a request that shows the token."""
-    head = f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {TOKEN}\r\n{headers}\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {OPERATE_TOKEN}\r\n{headers}\r\n"
     return head.encode() + body.encode()
 
 
@@ -131,10 +130,29 @@ async def test_more_connections_than_are_served_are_closed_at_once() -> None:
                 pass  # places are given back
 
 
-async def test_a_client_that_dribbles_its_request_is_let_go(mock_clock: MockClock) -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "GET /healthz HT",
+        "GET /healthz HTTP/1.1\r\nHost: {authority}\r\n",
+        "POST /api/echo HTTP/1.1\r\nHost: {authority}\r\nContent-Length: 100\r\n\r\nhalf of it",
+        "POST /api/echo HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+    ],
+)
+async def test_a_client_that_dribbles_its_request_is_told_and_let_go(begun: str, mock_clock: MockClock) -> None:
     mock_clock.rate = 20.0
     async with served() as authority, await connected(authority) as stream:
-        await stream.send_all(b"GET /healthz HT")
+        await stream.send_all(begun.format(authority=authority).encode())
+        with trio.fail_after(WITHIN_S * mock_clock.rate):
+            answer = b"".join([chunk async for chunk in stream])
+
+    assert status_of(answer) == 408
+    assert b"not whole within 10 s" in answer
+
+
+async def test_a_client_that_asks_nothing_is_let_go_without_a_word(mock_clock: MockClock) -> None:
+    mock_clock.rate = 20.0
+    async with served() as authority, await connected(authority) as stream:
         with trio.fail_after(WITHIN_S * mock_clock.rate):
             assert await stream.receive_some() == b""
 
@@ -167,7 +185,9 @@ async def test_a_body_is_bounded_whatever_its_head_says() -> None:
     chunks = f"{LARGEST_BODY_BYTES:x}\r\n{'x' * LARGEST_BODY_BYTES}\r\n1\r\nx\r\n0\r\n\r\n"
     async with served() as authority:
         assert str(LARGEST_BODY_BYTES).encode() in await said_to(authority, body_of(LARGEST_BODY_BYTES))
-        assert status_of(await said_to(authority, body_of(LARGEST_BODY_BYTES + 1))) == 413
+        refused = await said_to(authority, body_of(LARGEST_BODY_BYTES + 1))
+        assert status_of(refused) == 413
+        assert b'{"error":"the body is larger than 65536 bytes"}' in refused
         chunked = request(authority, "/api/echo", "POST", "Transfer-Encoding: chunked\r\n", chunks)
         assert status_of(await said_to(authority, chunked)) == 413
 

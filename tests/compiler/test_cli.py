@@ -54,6 +54,28 @@ def test_check_is_silent_where_all_is_well(root: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_each_command_does_its_work_in_a_fresh_interpreter(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    bundle = tmp_path / "out" / "one.bundle"
+    commands: list[tuple[str | Path, ...]] = [
+        ("init", tmp_path / "new"),
+        ("check", root),
+        ("keygen", tmp_path / "fresh"),
+        ("compile", root, "--out", tmp_path / "out", "--sequence", "1"),
+        ("sign", bundle, "--key", tmp_path / "fresh.key"),
+        ("verify", bundle, "--trust", tmp_path / "fresh.pub"),
+        ("show", bundle),
+        ("explain", root, "one"),
+        ("plan", root, root),
+        ("schema", "site"),
+    ]
+
+    done = [pointsman(*command, environment={"PYTHONHASHSEED": "0"}) for command in commands]
+
+    assert [(run.returncode, run.stderr) for run in done] == [(0, "")] * len(commands)
+    assert {str(command[0]) for command in commands} == {*COMMANDS, "plan"}
+
+
 def test_check_takes_the_folder_sites_by_default(root: Path) -> None:
     assert pointsman("check", cwd=root.parent).returncode == 0
     assert pointsman("check", cwd=root).returncode == 6

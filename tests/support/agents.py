@@ -1,5 +1,6 @@
 """A real agent in this process, on real sockets, with a state folder and a signed bundle of its own."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_agent.bundleurl import BundleUrl
 from pointsman_agent.client import Access, ask_reload, find_access, get_status
 from pointsman_agent.run import SystemClock, run
 from pointsman_agent.settings import Settings
@@ -24,8 +26,12 @@ class RunningAgent:
         self.state = folder / "state"
         self.secrets = folder / "secrets"
         self.bundle = folder / "site.bundle"
+        self.place: Path | BundleUrl = self.bundle
         self.port = port
+        self.site = SITE
         self.key = Ed25519PrivateKey.generate()
+        self.flags: dict[str, Any] = {}
+        """What is not as `settings` has it by default."""
         self.secrets.mkdir()
 
     @property
@@ -39,19 +45,21 @@ class RunningAgent:
 
     def settings(self) -> Settings:
         """Return the flags of this agent."""
-        return Settings(
-            bundle=self.bundle,
-            site=SITE,
+        settings = Settings(
+            bundle=self.place,
+            site=self.site,
             trusted=(self.key.public_key(),),
             state=self.state,
             secrets=self.secrets,
             admin_host="127.0.0.1",
             admin_port=0,
         )
+        return dataclasses.replace(settings, **self.flags)
 
     def write(self, config: Config, *, sequence: int = 1, **bundle: Any) -> bytes:
         """Sign a bundle of `config`, on this agent's port where it names the default listener, and lay it down."""
-        envelope = a_bundle(self.placed(config), keys=(self.key,), sequence=sequence, **bundle)
+        fields = {"site": self.site, "sequence": sequence, **bundle}
+        envelope = a_bundle(self.placed(config), keys=(self.key,), **fields)
         replace_file(self.bundle, envelope)
         return envelope
 
@@ -85,10 +93,16 @@ class RunningAgent:
 
 @asynccontextmanager
 async def running_agent(
-    folder: Path, config: Config | None, *, port: int | None = None, secrets: dict[str, bytes] | None = None
+    folder: Path,
+    config: Config | None,
+    *,
+    port: int | None = None,
+    secrets: dict[str, bytes] | None = None,
+    flags: dict[str, Any] | None = None,
 ) -> AsyncIterator[RunningAgent]:
     """Run an agent on `config` (None: without a bundle) until the block ends; yields once the bundle is in force."""
     agent = RunningAgent(folder, port or free_port())
+    agent.flags = flags or {}
     for name, content in (secrets or {}).items():
         (agent.secrets / name).write_bytes(content)
     if config is not None:

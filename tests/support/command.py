@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from support import warm
+
 WITHIN_S = 50.0
 
 
@@ -14,14 +16,28 @@ def pointsman(
     *arguments: str | Path,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
-    stdout: IO[str] | int = subprocess.PIPE,
+    stdout: IO[str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `pointsman` with `arguments`; its output is text, or goes to `stdout`."""
+    """Run `pointsman` with `arguments`; its output is text, or goes to `stdout`.
+
+    Where `environment` has what Python reads at its start, it is a fresh interpreter.
+    """
+    variables = {**os.environ, "COLUMNS": "80", "PYTHONWARNINGS": "error", **(environment or {})}
+    if not any(name.startswith("PYTHON") for name in environment or {}):
+        return warm.run(
+            "pointsman_compiler",
+            "pointsman",
+            arguments,
+            cwd=cwd,
+            environment=variables,
+            within_s=WITHIN_S,
+            stdout=stdout,
+        )
     return subprocess.run(
-        [sys.executable, "-c", "from pointsman_compiler.cli import main; main(prog_name='pointsman')", *arguments],
+        [sys.executable, "-m", "pointsman_compiler", *arguments],
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "80", "PYTHONWARNINGS": "error", **(environment or {})},
-        stdout=stdout,
+        env=variables,
+        stdout=subprocess.PIPE if stdout is None else stdout,
         stderr=subprocess.PIPE,
         text=True,
         timeout=WITHIN_S,

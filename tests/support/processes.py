@@ -43,6 +43,7 @@ async def agent_process(
     *,
     descriptors: tuple[int, int] | None = None,
     secrets: dict[str, bytes] | None = None,
+    site: str = SITE,
 ) -> AsyncIterator[AgentProcess]:
     """Run `pointsman-agent` on `config` until the block ends; yields once the bundle is in force.
 
@@ -50,20 +51,30 @@ async def agent_process(
     It must end by SIGTERM, well and in time; raises AssertionError otherwise.
     """
     agent = AgentProcess(folder, free_port())
+    agent.site = site
     for name, content in (secrets or {}).items():
         (agent.secrets / name).write_bytes(content)
     agent.write(config)
+    async with spawned(agent, descriptors=descriptors):
+        yield agent
+
+
+@asynccontextmanager
+async def spawned(agent: AgentProcess, *, descriptors: tuple[int, int] | None = None) -> AsyncIterator[trio.Process]:
+    """Run `agent` (again) on the state that it has, until the block ends, as `agent_process`; a test may kill it."""
     command = run_command(agent) if descriptors is None else _limited(run_command(agent), *descriptors)
-    with (folder / "agent.log").open("w") as log:
+    printed = agent.state.parent / "agent.log"
+    with printed.open("w") as log:
         process = await trio.lowlevel.open_process(command, stdout=log, stderr=subprocess.STDOUT)
     agent.pid = process.pid
     try:
-        await _wait_running(agent)
-        yield agent
-        process.send_signal(signal.SIGTERM)
-        with trio.fail_after(DOWN_WITHIN_S):
-            code = await process.wait()
-        assert code == 0, (folder / "agent.log").read_text()[-2000:]
+        await wait_running(agent)
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with trio.fail_after(DOWN_WITHIN_S):
+                code = await process.wait()
+            assert code == 0, printed.read_text()[-2000:]
     finally:
         process.kill()
         with trio.CancelScope(shield=True):
@@ -78,7 +89,7 @@ def run_command(agent: RunningAgent) -> list[str]:
     """Return the command line of an agent."""
     flags = {
         "--bundle": agent.bundle,
-        "--site": SITE,
+        "--site": agent.site,
         "--state": agent.state,
         "--secrets": agent.secrets,
         "--admin": "127.0.0.1:0",
@@ -88,7 +99,8 @@ def run_command(agent: RunningAgent) -> list[str]:
     return [sys.executable, "-m", "pointsman_agent", "run", "--allow-unsigned", *pairs]
 
 
-async def _wait_running(agent: AgentProcess) -> None:
+async def wait_running(agent: AgentProcess) -> None:
+    """Wait until a bundle is in force; raises trio.TooSlowError."""
     with trio.fail_after(UP_WITHIN_S):
         while not await _is_running(agent):  # noqa: ASYNC110 - another process tells no event
             await trio.sleep(_ASK_AGAIN_S)

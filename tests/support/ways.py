@@ -1,4 +1,4 @@
-"""The ways in which the agent relays: on the data plane, by the stream driver of the same Link, both legs under TLS."""
+"""The ways in which the agent relays: plain, and both legs under TLS."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
-from pointsman_agent import run as agent_run
 from pointsman_schema.bundle import Config
 from pointsman_simulator.station import Station, connect_station
 from pointsman_simulator.supervision import Supervision, open_supervision
@@ -47,14 +45,3 @@ class Way:
         """As the simulator's."""
         context = certificates().client if self.is_tls else None
         return connect_station(agent.url(identity, self.scheme), ssl_context=context, **options)
-
-
-def a_way(name: str, monkeypatch: pytest.MonkeyPatch) -> Way:
-    """Return the way `plane`, `streams` (until the test ends) or `tls`."""
-    if name == "streams":
-        monkeypatch.setattr(agent_run, "Plane", _no_plane)
-    return Way(is_tls=name == "tls")
-
-
-def _no_plane(*_: object) -> None:
-    return None

@@ -11,8 +11,10 @@ import click
 from pointsman_agent.cli.connectiontest import test
 from pointsman_agent.cli.doctor import doctor
 from pointsman_agent.cli.init import init
+from pointsman_agent.cli.inventory import inventory
 from pointsman_agent.cli.lookingin import activations, security_events, tail
 from pointsman_agent.cli.outcome import EXIT_FAILED, fail
+from pointsman_agent.cli.page import page
 from pointsman_agent.cli.reload import reload
 from pointsman_agent.cli.remote import call, reset, start, stop, unlock
 from pointsman_agent.cli.run import run
@@ -39,7 +41,7 @@ def main() -> None:
 
 
 _COMMANDS = (
-    *(init, run, status, stations, reload, test, tail, security_events, activations, doctor),
+    *(init, run, page, status, stations, inventory, reload, test, tail, security_events, activations, doctor),
     *(call, start, stop, reset, unlock, transactions),
 )
 

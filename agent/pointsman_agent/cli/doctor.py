@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from pointsman_agent.cli.options import (
 )
 from pointsman_agent.cli.outcome import EXIT_NO, EXIT_USAGE, fail
 
+if TYPE_CHECKING:
+    from pointsman_agent.bundleurl import BundleUrl
+
 
 @click.command(
     epilog="Exit code 0 when nothing failed, 1 otherwise.\n\n"
@@ -30,7 +34,7 @@ from pointsman_agent.cli.outcome import EXIT_NO, EXIT_USAGE, fail
 @secrets_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def doctor(
-    bundle: Path,
+    bundle: "Path | BundleUrl",
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,

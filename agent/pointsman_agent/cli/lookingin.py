@@ -1,10 +1,7 @@
 """`pointsman-agent tail`, `security-events` and `activations`: what passes, and what the journal has beside it."""
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,6 +9,7 @@ import click
 from pointsman_agent.cli.options import admin_url_option, json_option, state_option
 from pointsman_agent.cli.outcome import asking_agent, show, warn_of_cut
 from pointsman_agent.cli.since import moment, since_option
+from pointsman_agent.cli.watching import until_interrupted
 
 
 @click.command(epilog="Ctrl-C ends it.\n\nExample: pointsman-agent tail LYO-03")
@@ -29,7 +27,7 @@ def tail(station: str | None, state: Path, url: str | None, as_json: bool) -> No
     from pointsman_agent.client import find_access, follow_tail
     from pointsman_agent.messagetables import passed_text
 
-    with _until_interrupted(), asking_agent():
+    with until_interrupted(), asking_agent():
         for row in follow_tail(find_access(state, url), station):
             click.echo(json.dumps(row) if as_json else passed_text(row, colour=sys.stdout.isatty()))
 
@@ -64,15 +62,3 @@ def activations(since: str | None, state: Path, url: str | None, as_json: bool) 
         rows, is_cut = get_report(find_access(state, url), "activations", moment(since))
     warn_of_cut(rows, is_cut=is_cut)
     show(rows, as_json, lambda: activations_text(rows, colour=sys.stdout.isatty()))
-
-
-@contextmanager
-def _until_interrupted() -> Iterator[None]:
-    """Ctrl-C, and a reader of our output that has seen enough, are how a watch ends well."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(0)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered has nowhere to go
-        sys.exit(0)

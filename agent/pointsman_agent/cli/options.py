@@ -1,10 +1,14 @@
 """Options that several commands share, and what they stand for."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
+
+from pointsman_agent.cli.outcome import EXIT_USAGE, fail
 
 _DEFAULT_STATE: Final = "/var/lib/pointsman"
 
@@ -21,13 +25,91 @@ admin_url_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="The object of the API instead of a table.")
 
-bundle_option = click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, dir_okay=False),
-    required=True,
-    envvar="POINTSMAN_BUNDLE",
-    help="The bundle file that the agent follows: a new one there is put in force.",
+
+class _FileOrUrl(click.Path):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
+_bundle_flags = (
+    click.option(
+        "--bundle",
+        type=_FileOrUrl(dir_okay=False),
+        metavar="FILE|URL",
+        required=True,
+        envvar="POINTSMAN_BUNDLE",
+        help="The bundle file, or its https:// URL, that the agent follows: a new one there is put in force.",
+    ),
+    click.option(
+        "--bundle-trust",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="POINTSMAN_BUNDLE_TRUST",
+        help="PEM roots that the URL's server is proven by, instead of the system's.",
+    ),
+    click.option(
+        "--bundle-certificate",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="POINTSMAN_BUNDLE_CERTIFICATE",
+        help="PEM chain that is shown to the URL's server.",
+    ),
+    click.option(
+        "--bundle-key",
+        metavar="NAME",
+        envvar="POINTSMAN_BUNDLE_KEY",
+        help="Secret that is the key of --bundle-certificate.",
+    ),
+    click.option(
+        "--bundle-token",
+        metavar="NAME",
+        envvar="POINTSMAN_BUNDLE_TOKEN",
+        help="Secret that is the bearer token for the URL's server.",
+    ),
+    click.option(
+        "--bundle-interval",
+        type=click.IntRange(5, 86400),
+        metavar="SECONDS",
+        default=60,
+        show_default=True,
+        envvar="POINTSMAN_BUNDLE_INTERVAL",
+        help="How long between two looks at the URL (5 to 86400), give or take a quarter.",
+    ),
 )
+
+
+def bundle_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--bundle` and its companions; the command gets `bundle`, a Path or a BundleUrl."""
+
+    @functools.wraps(command)
+    def with_place(
+        *,
+        bundle: str,
+        bundle_trust: Path | None,
+        bundle_certificate: Path | None,
+        bundle_key: str | None,
+        bundle_token: str | None,
+        bundle_interval: int,
+        **others: Any,
+    ) -> None:
+        from pointsman_agent.settings import SettingsError, bundle_place
+
+        try:
+            place = bundle_place(
+                bundle,
+                trust=bundle_trust,
+                certificate=bundle_certificate,
+                key=bundle_key,
+                token=bundle_token,
+                interval_s=bundle_interval,
+            )
+        except SettingsError as error:
+            fail(str(error), EXIT_USAGE)
+        command(bundle=place, **others)
+
+    for flag in reversed(_bundle_flags):
+        with_place = flag(with_place)
+    return with_place
+
+
 site_option = click.option(
     "--site", metavar="ID", envvar="POINTSMAN_SITE", help="This site; needed until the state folder knows it."
 )

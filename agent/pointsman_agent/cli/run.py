@@ -17,6 +17,7 @@ from pointsman_agent.cli.options import (
 from pointsman_agent.cli.outcome import EXIT_FAILED, EXIT_USAGE, fail
 
 if TYPE_CHECKING:
+    from pointsman_agent.bundleurl import BundleUrl
     from pointsman_agent.logs import Format
     from pointsman_agent.settings import Settings
 
@@ -36,7 +37,33 @@ if TYPE_CHECKING:
     default="127.0.0.1:9100",
     show_default=True,
     envvar="POINTSMAN_ADMIN",
-    help="Loopback address of the admin interface.",
+    help="Address of the admin interface: loopback, or with TLS, or with --admin-plain-text.",
+)
+@click.option(
+    "--admin-certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_ADMIN_CERTIFICATE",
+    help="PEM chain for TLS on the admin interface; read again when it changes.",
+)
+@click.option(
+    "--admin-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_ADMIN_KEY",
+    help="Its key.",
+)
+@click.option(
+    "--admin-plain-text",
+    is_flag=True,
+    envvar="POINTSMAN_ADMIN_PLAIN_TEXT",
+    help="Let others reach the admin interface without TLS: tokens can be read on the way.",
+)
+@click.option(
+    "--admin-name",
+    "admin_names",
+    metavar="NAME",
+    multiple=True,
+    envvar="POINTSMAN_ADMIN_NAME",
+    help="Host name by which the admin interface is asked for (repeatable).",
 )
 @click.option(
     "--log-level",
@@ -55,21 +82,26 @@ if TYPE_CHECKING:
     help="An object a line, or columns for people.",
 )
 def run(
-    bundle: Path,
+    bundle: "Path | BundleUrl",
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
     state: Path,
     secrets: Path | None,
     admin: str,
+    admin_certificate: Path | None,
+    admin_key: Path | None,
+    admin_plain_text: bool,
+    admin_names: tuple[str, ...],
     log_level: str,
     log_format: "Format",
 ) -> None:
     """Run the agent in the foreground until SIGTERM or Ctrl-C."""
-    from pointsman_agent.settings import Settings, SettingsError, admin_address, trusted_keys
+    from pointsman_agent.settings import Settings, SettingsError, admin_address, admin_tls, trusted_keys
 
     try:
-        host, port = admin_address(admin)
+        tls = admin_tls(admin_certificate, admin_key)
+        host, port = admin_address(admin, is_exposable=tls is not None or admin_plain_text)
         settings = Settings(
             bundle=bundle,
             site=site,
@@ -78,6 +110,8 @@ def run(
             secrets=secrets or default_secrets(state),
             admin_host=host,
             admin_port=port,
+            admin_names=admin_names,
+            admin_tls=tls,
         )
         _run_agent(settings, log_level, log_format)
     except SettingsError as error:

@@ -25,7 +25,8 @@ def transactions(since: str | None, as_json: bool, as_csv: bool, state: Path, ur
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     from pointsman_agent.client import find_access, get_report
-    from pointsman_agent.transactiontables import transactions_csv, transactions_text
+    from pointsman_agent.transactioncsv import transactions_csv
+    from pointsman_agent.transactiontables import transactions_text
 
     with asking_agent():
         rows, is_cut = get_report(find_access(state, url), "transactions", moment(since))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pointsman_schema.bundle import Bundle
-from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
 from pointsman_agent.advice import of_refusal
 from pointsman_agent.doctor.checks import Check
@@ -16,13 +15,8 @@ from pointsman_agent.settings import Settings
 from pointsman_agent.verification import BundleRefused, Expectation, verify
 
 
-def check_bundle(settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
+def check_bundle(envelope: bytes, settings: Settings, stored: StoredState) -> tuple[Bundle | None, Check]:
     """Return the bundle where the agent would take it, and what is to be said of it."""
-    try:
-        with settings.bundle.open("rb") as file:
-            envelope = file.read(LARGEST_ENVELOPE_BYTES + 1)
-    except OSError as error:
-        return None, Check("bundle", "fail", f"{settings.bundle}: {error.strerror}", "copy the site's bundle there")
     site = settings.site or stored.site
     if site is None:
         return None, Check("bundle", "fail", "which site this is, is not known yet", "give --site ID")
@@ -48,10 +42,7 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
             missing += 1
             yield Check("secret", "fail", str(error), of_refusal("secret-missing"))
             continue
-        path = secrets.path(name)
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o007:
-            yield Check("secret", "warn", f"{path} is open to everybody (mode {mode:o})", "chmod 600 it")
+        yield from check_mode(secrets.path(name))
     if missing:
         return
     try:
@@ -60,6 +51,13 @@ def check_secrets(bundle: Bundle, folder: Path) -> Iterator[Check]:
         yield refusal("secrets", error)
         return
     yield Check("secrets", "ok", f"{len(names)} needed, all there" if names else "none needed")
+
+
+def check_mode(secret: Path) -> Iterator[Check]:
+    """Yield a warning when `secret` is open to everybody."""
+    mode = stat.S_IMODE(secret.stat().st_mode)
+    if mode & 0o007:
+        yield Check("secret", "warn", f"{secret} is open to everybody (mode {mode:o})", "chmod 600 it")
 
 
 def refusal(name: str, error: BundleRefused) -> Check:

@@ -8,6 +8,7 @@ from pointsman_agent.doctor.bundle import check_bundle, check_secrets
 from pointsman_agent.doctor.checks import Check
 from pointsman_agent.doctor.listeners import check_certificates, check_ports
 from pointsman_agent.doctor.network import check_clock, check_supervisions
+from pointsman_agent.doctor.source import read_bundle
 from pointsman_agent.doctor.state import check_state, is_in_use, load_state
 from pointsman_agent.ports import Clock, StoredState
 from pointsman_agent.secrets import SecretFolder
@@ -16,14 +17,19 @@ from pointsman_agent.slots import Slots
 
 
 async def examine(settings: Settings, clock: Clock) -> list[Check]:
-    """Return every check; takes at most three times the longest `connectTimeout`, and what look-ups take."""
+    """Return every check; takes at most two minutes for a bundle from a URL, three times the longest
+    `connectTimeout`, and what look-ups take."""
     checks = await trio.to_thread.run_sync(list, check_state(settings.state))
     stored = await trio.to_thread.run_sync(load_state, settings.state)
     if isinstance(stored, Check):
         checks.append(stored)
         stored = StoredState()
-    bundle, verdict = await trio.to_thread.run_sync(check_bundle, settings, stored)
-    checks.append(verdict)
+    envelope, found = await read_bundle(settings.bundle, settings.secrets, clock.now())
+    checks += found
+    bundle = None
+    if envelope is not None:
+        bundle, verdict = await trio.to_thread.run_sync(check_bundle, envelope, settings, stored)
+        checks.append(verdict)
     checks.append(check_clock(bundle, stored, clock.now()))
     if bundle is None:
         return checks

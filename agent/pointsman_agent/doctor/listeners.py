@@ -27,12 +27,12 @@ def check_certificates(config: Config, now: datetime) -> Iterator[Check]:
     """Yield what is to be said of the certificates in a bundle: the controller's own, and the roots it trusts."""
     for name, listener in sorted(config.listeners.items()):
         if listener.certificate is not None:
-            yield _chain(f"certificate {name}", listener.certificate.chain, now)
+            yield check_chain(f"certificate {name}", listener.certificate.chain, now)
         for root in listener.station_trust:
             yield from _expiring(f"station root {name}", root, now)
     for name, supervision in sorted(config.supervisions.items()):
         if supervision.client_certificate is not None:
-            yield _chain(f"client certificate {name}", supervision.client_certificate.chain, now)
+            yield check_chain(f"client certificate {name}", supervision.client_certificate.chain, now)
         for root in supervision.trust or ():
             yield from _expiring(f"root {name}", root, now)
 
@@ -78,7 +78,8 @@ def _port_remedy(number: int | None, port: int) -> str:
     return "check the listener"
 
 
-def _chain(name: str, pem: str, now: datetime) -> Check:
+def check_chain(name: str, pem: str, now: datetime) -> Check:
+    """Return what is to be said of a certificate and its issuers, in the order in which they are shown."""
     certificates = _certificates(pem)
     if not certificates:
         return _unreadable(name)

@@ -30,6 +30,7 @@ from pointsman_agent.journal.schema import migrate
 from pointsman_agent.journal.storing import forget_before, store, touch
 from pointsman_agent.journal.writer import MOST_QUEUED, Job, Jobs, write
 from pointsman_agent.ports import JournalFault
+from pointsman_agent.tallies import COMMITS_FROM_S, Durations
 
 APPEND_WITHIN_S: Final = 10.0  # a disk that takes longer is broken; the station sends again
 # A checkpoint is a pause of some 30 ms for all who wait; the default of 1000 pages has one in every tenth commit under
@@ -47,9 +48,13 @@ Now = Callable[[], str]
 
 
 class SqliteJournal:
-    """The journal of a controller (see `ports.Journal`). `fault` is why it does not store, None while it does."""
+    """The journal of a controller (see `ports.Journal`). `fault` is why it does not store, None while it does.
 
-    def __init__(self, jobs: Jobs, now: Now, newest: str, facts: set[Fact]) -> None:
+    `commits` is how long its commits took; what is read is done in one as well.
+    """
+
+    def __init__(self, jobs: Jobs, now: Now, newest: str, facts: set[Fact], commits: Durations) -> None:
+        self.commits = commits
         self._jobs = jobs
         self._now = now
         self._facts = facts
@@ -176,12 +181,13 @@ async def open_journal(path: Path, now: Now) -> AsyncIterator[SqliteJournal]:
     """
     database, newest, facts = await trio.to_thread.run_sync(_open_database, path)
     jobs: Jobs = queue.Queue(MOST_QUEUED)
+    commits = Durations(COMMITS_FROM_S)
     own_thread = trio.CapacityLimiter(1)
     token = trio.lowlevel.current_trio_token()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: trio.to_thread.run_sync(write, database, jobs, token, limiter=own_thread))
+        nursery.start_soon(lambda: trio.to_thread.run_sync(write, database, jobs, token, commits, limiter=own_thread))
         try:
-            yield SqliteJournal(jobs, now, newest, facts)
+            yield SqliteJournal(jobs, now, newest, facts, commits)
         finally:
             # The thread ends by itself at the mark; its last batch is bounded by the disk alone.
             with trio.CancelScope(shield=True):

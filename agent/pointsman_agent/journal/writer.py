@@ -16,6 +16,7 @@ import outcome
 import trio
 
 from pointsman_agent.ports import JournalFault
+from pointsman_agent.tallies import Durations
 
 MOST_QUEUED: Final = 1024  # entries before callers are told of a fault
 MOST_IN_A_BATCH: Final = 256
@@ -61,17 +62,20 @@ class Pace:
 Jobs = queue.Queue[Job | None]
 
 
-def write(database: sqlite3.Connection, jobs: Jobs, token: trio.lowlevel.TrioToken) -> None:
+def write(database: sqlite3.Connection, jobs: Jobs, token: trio.lowlevel.TrioToken, commits: Durations) -> None:
     """Commit what comes until the end mark; the connection is closed then. For a thread of its own.
 
-    Tasks are woken through `token`, once a batch: waking each by itself costs as much as storing.
+    Tasks are woken through `token`, once a batch: waking each by itself costs as much as storing. How long each batch
+    took goes into `commits`.
     """
     pace = Pace()
     try:
         is_last = False
         while not is_last:
             batch, is_last = next_batch(jobs, pace)
+            began = time.monotonic()
             _commit(database, batch)
+            commits.add(time.monotonic() - began)
             token.run_sync_soon(_wake, batch)
     finally:
         database.close()

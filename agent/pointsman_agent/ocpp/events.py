@@ -48,10 +48,11 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class OwnCallAsked(msgspec.Struct, frozen=True):
-    """The agent itself wants to ask the station something; `call_id` is a UUID, so no supervision has it too."""
+    """The agent itself wants to ask `side` something; `call_id` is a UUID, so the other side has not got it too."""
 
     call_id: str
     text: str
+    side: Side = Side.STATION
 
 
 class TimePassed(msgspec.Struct, frozen=True):
@@ -103,10 +104,11 @@ class Overheard(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A supervision answered a station's `call` `round_trip_s` seconds after it was written."""
+    """A supervision answered a station's `call` `round_trip_s` seconds after it was written; None: it was not seen to
+    leave."""
 
     call: Frame
-    round_trip_s: float
+    round_trip_s: float | None
     text: str
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import Intercept, Side, SplitVariables
+from pointsman_agent.tallies import Tally
 
 MOST_WAITING: Final = 64  # CALLs a direction (rule 29); a sane peer has one
 MOST_WAITING_CHARACTERS: Final = 1024 * 1024  # text a direction (rule 29)
@@ -53,10 +54,22 @@ class Lane:
     What is rare is empty and shared: a site has thousands of lanes, and in most nothing waits.
     """
 
-    __slots__ = ("asker", "freed", "held", "keeps_answered", "open", "waiting", "waiting_characters")
+    __slots__ = (
+        "answers",
+        "asker",
+        "freed",
+        "held",
+        "keeps_answered",
+        "open",
+        "tally",
+        "waiting",
+        "waiting_characters",
+    )
 
-    def __init__(self, asker: Side) -> None:
+    def __init__(self, asker: Side, tally: Tally) -> None:
         self.asker = asker
+        self.tally = tally
+        self.answers = tally.answers
         self.open: PendingCall | None = None
         self.waiting: tuple[PendingCall, ...] = ()
         self.waiting_characters = 0

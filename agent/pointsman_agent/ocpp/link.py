@@ -18,8 +18,9 @@ forwarded as it came: the link writes OCPP of its own only where `intercepts` to
 Time is an event too: `TimePassed` is due at `deadline()`, in seconds of the driver's clock, handed in with every event.
 The clock of an open CALL starts when its last byte left (`Flushed`), as rule 25 says.
 
-CALLs of the agent's own go to the station through the supervision's lane, since it is the station's one slot that they
-take, and for 5 s at most; their answers go to the agent and nowhere else (rule 15).
+CALLs of the agent's own to one side go through the lane of the other, since it is that side's one slot that they take:
+the station's for 5 s at most (rule 15), the supervision's, which is told of a boot that it has not seen, as long as any
+(rule 45). Their answers go to the agent and nowhere else.
 
 After `Close` commands were given the link is over: every later event yields nothing. Commands are carried out in order;
 `Close` of a side comes after all that was queued for it. An event that makes no sense in a state has the defined result
@@ -77,6 +78,7 @@ from pointsman_agent.ocpp.intercepts import (
 )
 from pointsman_agent.ocpp.lane import MOST_WAITING, MOST_WAITING_CHARACTERS, HeldCall, Lane, PendingCall
 from pointsman_agent.ocpp.notices import interest_in, notice_of
+from pointsman_agent.tallies import Exchanged
 from pointsman_agent.websocket.codec import NO_STATUS, cut_reason, is_sendable
 
 GOING_AWAY: Final = 1001
@@ -103,17 +105,21 @@ _ON: Final = Passing.ON
 
 
 class Link:
-    """One station and one supervision, joined. Feed events to `handle`, carry out what it returns, in order."""
+    """One station and one supervision, joined. Feed events to `handle`, carry out what it returns, in order.
+
+    What passes is counted in `exchanged`, which all links of an operator share.
+    """
 
     __slots__ = (
         "_both", "_heard_supervision", "_station_asks", "_supervision_asks", "_timed_again", "is_over", "settings",
     )  # fmt: skip
 
-    def __init__(self, settings: LinkSettings) -> None:
+    def __init__(self, settings: LinkSettings, exchanged: Exchanged | None = None) -> None:
+        exchanged = exchanged or Exchanged()
         self.settings = settings
         self.is_over = False
-        self._station_asks = Lane(Side.STATION)
-        self._supervision_asks = Lane(Side.SUPERVISION)
+        self._station_asks = Lane(Side.STATION, exchanged.station_asks)
+        self._supervision_asks = Lane(Side.SUPERVISION, exchanged.supervision_asks)
         # Only OCPP 2.1 lets who asked complain of an answer, by an id that was freed.
         keeps_answered = settings.protocol == "ocpp2.1"
         self._station_asks.keeps_answered = self._supervision_asks.keeps_answered = keeps_answered
@@ -129,7 +135,7 @@ class Link:
     def deadline(self) -> float | None:
         """Return when `TimePassed` is due, on the driver's clock; None while nothing is awaited."""
         timeout = self.settings.message_timeout
-        moments = (moment for lane in self._both for moment in lane.moments(timeout, OWN_CALL_WITHIN_S))
+        moments = (moment for lane in self._both for moment in lane.moments(timeout, self._own_call_within(lane)))
         return min(moments, default=None)
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -146,8 +152,8 @@ class Link:
                 return list(self._time_passed(now))
             case Stored(call_id, side, is_stored):
                 return list(self._stored(self._lane_of(side), call_id, is_stored, now))
-            case OwnCallAsked(call_id, text):
-                return list(self._own_call(call_id, text, now))
+            case OwnCallAsked(call_id, text, side):
+                return list(self._own_call(self._lane_of(side.other), call_id, text, now))
             case Closed(side, code, reason, error):
                 return self._closed(side, code, reason, error)
             case EndRequested(code, reason, error):
@@ -171,6 +177,9 @@ class Link:
             if call is None or not call.answer_head or not text.startswith(call.answer_head) or lane.waiting:
                 return _NO
             lane.open = None
+            answers, took_s = lane.answers, now - call.since  # `Durations.add`, without the call
+            answers.counts[int(took_s * answers.scale).bit_length()] += 1
+            answers.seconds += took_s
             if lane.keeps_answered or lane.freed:
                 lane.remember(call.frame.id, answered=True)
             return _ON
@@ -180,6 +189,7 @@ class Link:
         frame = plain_call(text)
         if frame is None or (interest := interest_in(frame.action)).tables:
             return _NO
+        lane.tally.calls += 1
         answer_head = f'{RESULT_HEAD}"{frame.id}",'
         if is_from_station and interest.is_any:
             if interest.learns:
@@ -193,10 +203,10 @@ class Link:
         return _ON
 
     @property
-    def overheard(self) -> Overheard:
+    def overheard(self) -> Frame:
         """What `passes` has just called overheard."""
         assert self._station_asks.open is not None
-        return Overheard(self._station_asks.open.frame)
+        return self._station_asks.open.frame
 
     def delayed(self, side: Side, now: float) -> None:
         """What passed to `side` at `now` has not left yet; `Flushed` will tell."""
@@ -218,12 +228,14 @@ class Link:
         try:
             frame = parse(text)
         except FrameError:
+            self._lane_of(side).tally.others += 1
             return [Drop(side, "envelope", text)]
         kind = frame.kind
         if kind == _CALL:
             return self._call(self._lane_of(side), frame, now)
         if kind in _RESULTS:
             return self._result(side, self._lane_of(side.other), frame, now)
+        self._lane_of(side).tally.others += 1
         if kind == MessageType.CALLRESULTERROR and self._speaks_21():
             return [self._result_error(side, frame)]
         if kind == MessageType.SEND and self._speaks_21():
@@ -234,6 +246,7 @@ class Link:
         return self._station_asks if asker is Side.STATION else self._supervision_asks
 
     def _call(self, lane: Lane, frame: Frame, now: float) -> list[Command]:
+        lane.tally.calls += 1
         known = lane.known(frame.id)
         if known is not None:  # rule 14: a repeat is already on its way; another text under that id is nobody's
             return [Drop(lane.asker, "repeated" if known.text == frame.text else "id-reused", frame.text)]
@@ -298,8 +311,7 @@ class Link:
         lane.remember(held.frame.id, answered=True)
         yield Send(lane.asker, _internal_error(held.frame.id))
 
-    def _own_call(self, call_id: str, text: str, now: float) -> Iterator[Command]:
-        lane = self._supervision_asks
+    def _own_call(self, lane: Lane, call_id: str, text: str, now: float) -> Iterator[Command]:
         call = PendingCall(parse(text), now, text, is_own=True)
         if len(lane.waiting) >= MOST_WAITING:
             yield OwnCallEnded(call_id, None)
@@ -323,6 +335,7 @@ class Link:
                 yield from self._forward(lane, call, now)
 
     def _result(self, side: Side, lane: Lane, frame: Frame, now: float) -> list[Command]:
+        _count_answer(lane, frame, now)
         if lane.open is not None and lane.open.frame.id == frame.id:
             call = lane.free(answered=True)
             commands = list(self._answered(lane, call, frame, now))
@@ -339,7 +352,8 @@ class Link:
         if lane.asker is Side.STATION:
             interest = interest_in(call.frame.action)
             if interest.learns or (interest.times and call.asked is not None):
-                yield Answered(call.frame, now - (call.asked or now), frame.text)
+                round_trip_s = None if call.asked is None else now - call.asked
+                yield Answered(call.frame, round_trip_s, frame.text)
         yield Send(lane.asker, frame.text if call.split is None else _merged(call.split, frame))
         if call.ends_link:
             yield from self._end(SERVICE_RESTART, KEY_CHANGED, Lost(None, "closed", KEY_CHANGED))
@@ -359,8 +373,8 @@ class Link:
         for lane in self._both:
             yield from self._expire_held(lane, now)
             call = lane.open
-            if call is not None and call.asked is not None and self._is_overdue(call, now):
-                if lane.asker is Side.STATION and self._condemns(call.asked):
+            if call is not None and call.asked is not None and self._is_overdue(lane, call, now):
+                if lane.asker is Side.STATION and not call.is_own and self._condemns(call.asked):
                     action = call.frame.action
                     detail = f"{action} unanswered for {self.settings.message_timeout:g} s"
                     lost = Lost(Side.SUPERVISION, "message-timeout", detail, action)
@@ -378,9 +392,12 @@ class Link:
         `TimePassed` would then do nothing at its own moment, for ever."""
         return since + self.settings.message_timeout <= now
 
-    def _is_overdue(self, call: PendingCall, now: float) -> bool:
+    def _is_overdue(self, lane: Lane, call: PendingCall, now: float) -> bool:
         assert call.asked is not None
-        return call.asked + OWN_CALL_WITHIN_S <= now if call.is_own else self._is_late(call.asked, now)
+        return call.asked + self._own_call_within(lane) <= now if call.is_own else self._is_late(call.asked, now)
+
+    def _own_call_within(self, lane: Lane) -> float:
+        return OWN_CALL_WITHIN_S if lane.asker is Side.SUPERVISION else self.settings.message_timeout
 
     def _condemns(self, asked: float) -> bool:
         """Whether a CALL that the supervision was `asked` and did not answer in time loses the link (rule 25)."""
@@ -427,6 +444,16 @@ class Link:
 
     def _speaks_21(self) -> bool:
         return self.settings.protocol == "ocpp2.1"
+
+
+def _count_answer(lane: Lane, frame: Frame, now: float) -> None:
+    call = lane.open
+    if frame.kind == MessageType.CALLERROR:
+        lane.tally.errors += 1
+    elif call is not None and call.asked is not None and call.frame.id == frame.id:
+        lane.answers.add(now - call.asked)
+    else:
+        lane.tally.results_untimed += 1
 
 
 def _split_call(frame: Frame, split: SplitVariables, now: float) -> PendingCall:

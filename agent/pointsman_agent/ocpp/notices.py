@@ -17,6 +17,9 @@ OBSERVED_ACTIONS: Final = frozenset(
 )
 """They tell of their station what matters when it moves to another operator (rules 44 and 45)."""
 
+LEARNED_ACTIONS: Final = frozenset({"BootNotification", "StartTransaction"})
+"""Their answers tell as much as they do."""
+
 # They act on the station's own leg, not on the supervision's.
 _LEG_LOCAL: Final = re.compile(r'"(WebSocketPingInterval|RetryBackOff\w*|OfflineThreshold)"', re.IGNORECASE)
 _SETTERS: Final = frozenset({"changeconfiguration", "setvariables"})
@@ -57,7 +60,7 @@ def interest_in(action: str) -> Interest:
         tables=plain in INTERCEPTED_ACTIONS or plain in _TRANSFERS,
         times=action in TIMED_ACTIONS,
         overhears=action in OBSERVED_ACTIONS,
-        learns=action == "StartTransaction",
+        learns=action in LEARNED_ACTIONS,
         is_any=action in TIMED_ACTIONS or action in OBSERVED_ACTIONS,
     )
 

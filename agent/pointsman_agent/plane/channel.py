@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final, Protocol
 
 from pointsman_agent.ocpp.intercepts import Side
-from pointsman_agent.outbox import MOST_WAITING_CHARACTERS, OutputBudget
+from pointsman_agent.outputbudget import MOST_WAITING_CHARACTERS, OutputBudget
 from pointsman_agent.plane.reactor import READABLE, WRITABLE, Reactor
 from pointsman_agent.websocket.codec import (
     CloseReceived,

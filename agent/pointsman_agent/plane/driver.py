@@ -36,13 +36,16 @@ class Plane:
         """Relay between two connections, which are the plane's from now on, as is the session: it is released, and
         both are closed, when either side has ended or the session was asked to."""
         relayed = _Relayed(self, case)
-        pair = relayed.pair = Pair(Link(case.settings), relayed)
+        exchanged = case.status.tallies.exchanged(case.route.station.operator)
+        pair = relayed.pair = Pair(Link(case.settings, exchanged), relayed)
         now = trio.current_time()
         handed = {Side.STATION: station.hand_over(), Side.SUPERVISION: supervision.hand_over()}
         pair.join(handed, liveness_of(case.route, now), self._reactor, case.budget, now)
         case.status.connected(case.route, supervision.protocol, supervision.protocol)
         case.status.station(case.route.identity).traffic = pair
         case.tail.join(case.route.identity, pair)
+        for event in relayed.begin():
+            pair.tell(event, now)
         case.session.live_on(relayed.end, relayed.change)
 
     def release(self, case: RelayCase, pair: Pair) -> None:
@@ -79,6 +82,7 @@ class _Relayed(Chores):
 
     def over(self) -> None:
         """Both sockets are gone."""
+        self.end_replay()
         pair, self.pair = self.pair, None
         if pair is not None:
             pair.part()

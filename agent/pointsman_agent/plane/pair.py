@@ -6,9 +6,10 @@ import structlog
 
 from pointsman_agent.liveness import Due, Liveness
 from pointsman_agent.ocpp.events import Close, Closed, Command, Drop, EndRequested, Event, Send, TimePassed
+from pointsman_agent.ocpp.frame import Frame
 from pointsman_agent.ocpp.intercepts import LinkSettings, Side
 from pointsman_agent.ocpp.link import Link, Passing
-from pointsman_agent.outbox import OutputBudget
+from pointsman_agent.outputbudget import OutputBudget
 from pointsman_agent.plane.channel import Channel
 from pointsman_agent.plane.reactor import Reactor
 from pointsman_agent.tail import Tap
@@ -25,6 +26,9 @@ class Owner(Protocol):
 
     def carry_out(self, command: Command) -> None:
         """Do what of the link's commands is not about the sockets, without waiting."""
+
+    def overheard(self, call: Frame) -> None:
+        """As the command `Overheard`: a call is cheaper."""
 
     def over(self) -> None:
         """Both sockets are gone."""
@@ -117,7 +121,7 @@ class Pair:
             if is_from_station:
                 self._supervision.pass_on(text, None)  # to be masked anew
                 if passing is Passing.OVERHEARD:
-                    self._owner.carry_out(self.link.overheard)
+                    self._owner.overheard(self.link.overheard)
             else:
                 self.last_sent = now
                 self._station.pass_on(text, frame)

@@ -7,7 +7,7 @@ Offer = Callable[[bytes], Awaitable[object]]
 """Takes an envelope, whatever is in it; one byte more than the largest is enough to be refused."""
 
 Fail = Callable[[str, str], Awaitable[None]]
-"""Takes why there is none: the code `missing` or `unreadable`, and words."""
+"""Takes why there is none: a code of `verification.CODES` (`missing`, `unreachable`, `unreadable`, ...), and words."""
 
 
 class Source(Protocol):

@@ -4,6 +4,7 @@ from typing import Final
 from urllib.parse import unquote
 
 import h11
+import msgspec
 import trio
 from starlette.types import ASGIApp, Message, Scope
 
@@ -14,7 +15,9 @@ LARGEST_HEAD_BYTES: Final = 16 * 1024
 LARGEST_BODY_BYTES: Final = 64 * 1024  # a CALL that somebody typed
 _SERVER_ERROR: Final = 500
 _TOO_LARGE: Final = 413
+_TOO_SLOW: Final = 408
 _CLOSE: Final = (b"Connection", b"close")
+_JSON: Final = (b"Content-Type", b"application/json")
 
 
 class Connection:
@@ -35,7 +38,7 @@ class Connection:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             except Exception:
                 if not exchange.has_begun:
-                    await self._refuse(_SERVER_ERROR)
+                    await self._refuse(_SERVER_ERROR, "this is a fault of the agent's; its log says more")
                 raise
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 return
@@ -43,20 +46,26 @@ class Connection:
 
     async def _next_exchange(self) -> "_Exchange | None":
         """Return the next request, whole; None when there is none, or it was refused."""
-        with trio.move_on_after(REQUEST_WITHIN_S):
-            try:
+        try:
+            with trio.move_on_after(REQUEST_WITHIN_S):
                 request = await self._next_event()
                 if not isinstance(request, h11.Request):
                     return None
                 body = await self._read_body()
-            except h11.RemoteProtocolError as error:
-                await self._refuse(error.error_status_hint)
+                if body is not None:
+                    return _Exchange(self._http, self._stream, request, body)
+                await self._refuse(_TOO_LARGE, f"the body is larger than {LARGEST_BODY_BYTES} bytes")
                 return None
-            if body is None:
-                await self._refuse(_TOO_LARGE)
-                return None
-            return _Exchange(self._http, self._stream, request, body)
+        except h11.RemoteProtocolError as error:
+            await self._refuse(error.error_status_hint, str(error))
+            return None
+        if self._has_begun():
+            await self._refuse(_TOO_SLOW, f"the request was not whole within {REQUEST_WITHIN_S:g} s")
         return None
+
+    def _has_begun(self) -> bool:
+        """Whether a part of a request has come."""
+        return self._http.their_state is not h11.IDLE or bool(self._http.trailing_data[0])
 
     async def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         while (event := self._http.next_event()) is h11.NEED_DATA:
@@ -77,12 +86,15 @@ class Connection:
             raise h11.RemoteProtocolError("the body has no end")
         return body
 
-    async def _refuse(self, status: int) -> None:
+    async def _refuse(self, status: int, why: str) -> None:
         """Answer what never reached the application; nothing follows on this connection."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        response = h11.Response(status_code=status, headers=[_CLOSE, (b"Content-Length", b"0")])
-        await self._stream.send_all((self._http.send(response) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+        body = msgspec.json.encode({"error": why})
+        length = (b"Content-Length", b"%d" % len(body))
+        response = h11.Response(status_code=status, headers=[_CLOSE, _JSON, length])
+        events = (response, h11.Data(data=body), h11.EndOfMessage())
+        await self._stream.send_all(b"".join(self._http.send(event) or b"" for event in events))
 
 
 class _Exchange:

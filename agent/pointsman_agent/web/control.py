@@ -1,4 +1,4 @@
-"""Routes of the admin interface that ask something of stations, and the report of their transactions."""
+"""Routes of the admin interface that ask something of stations."""
 
 from typing import Any, Final, Protocol, TypeVar
 
@@ -11,8 +11,6 @@ from pointsman_agent.web.errors import AdminError
 
 Row = dict[str, object]
 Body = TypeVar("Body")
-
-"""On a report that lacks the oldest of what was asked for."""
 
 _MOST_CONNECTORS: Final = 10_000
 
@@ -27,25 +25,35 @@ class Control(Protocol):
     async def unlock(self, station: str, connector: int) -> Row: ...
 
 
-class _Call(msgspec.Struct, forbid_unknown_fields=True):
+class Call(msgspec.Struct, forbid_unknown_fields=True):
+    """A CALL of any action."""
+
     action: str
     payload: dict[str, Any]
 
 
-class _Start(msgspec.Struct, forbid_unknown_fields=True):
+class Start(msgspec.Struct, forbid_unknown_fields=True):
+    """Without a badge, with a token for this start alone; in OCPP 2.x the connector is an EVSE."""
+
     badge: str | None = None
     connector: int = 1
 
 
-class _Stop(msgspec.Struct, forbid_unknown_fields=True):
+class Stop(msgspec.Struct, forbid_unknown_fields=True):
+    """Without a transaction, the only one that is open."""
+
     transaction: str | None = None
 
 
-class _Reset(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+class Reset(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """`atOnce`: whoever charges (1.6: Hard, 2.x: Immediate)."""
+
     at_once: bool = False
 
 
-class _Unlock(msgspec.Struct, forbid_unknown_fields=True):
+class Unlock(msgspec.Struct, forbid_unknown_fields=True):
+    """In OCPP 2.x the connector is an EVSE."""
+
     connector: int = 1
 
 
@@ -53,23 +61,23 @@ def control_routes(control: Control) -> list[Route]:
     """Return `POST /api/{call,start,stop,reset,unlock}/<station>`; each answers with what the station answered."""
 
     async def call(request: Request) -> Response:
-        body = await _body(request, _Call)
+        body = await _body(request, Call)
         return JSONResponse(await control.call(_station(request), body.action, body.payload))
 
     async def start(request: Request) -> Response:
-        body = await _body(request, _Start)
+        body = await _body(request, Start)
         return JSONResponse(await control.start(_station(request), body.badge, _connector(body.connector)))
 
     async def stop(request: Request) -> Response:
-        body = await _body(request, _Stop)
+        body = await _body(request, Stop)
         return JSONResponse(await control.stop(_station(request), body.transaction))
 
     async def reset(request: Request) -> Response:
-        body = await _body(request, _Reset)
+        body = await _body(request, Reset)
         return JSONResponse(await control.reset(_station(request), at_once=body.at_once))
 
     async def unlock(request: Request) -> Response:
-        body = await _body(request, _Unlock)
+        body = await _body(request, Unlock)
         return JSONResponse(await control.unlock(_station(request), _connector(body.connector)))
 
     return [

@@ -6,6 +6,7 @@ for good. Here every wait has a bound, and cancelling ends them all.
 """
 
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -14,11 +15,12 @@ import structlog
 import trio
 from starlette.types import ASGIApp
 
-from pointsman_agent.streams import OwnedStream
+from pointsman_agent.streams import DialError, OwnedStream, RawStream
 from pointsman_agent.web.connection import Connection
 
 GRACEFUL_WITHIN_S: Final = 2.0  # open requests at the end of the agent
 MOST_CONNECTIONS: Final = 64  # at once; more are closed unanswered
+TLS_WITHIN_S: Final = 5.0  # the handshake
 
 log = structlog.get_logger()
 
@@ -51,11 +53,14 @@ def authority_of(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def serve(app: ASGIApp, sock: socket.socket, until: Callable[[], Awaitable[None]]) -> None:
-    """Serve `app` on `sock` until `until` returns; the socket is closed then, and open requests have a bounded time."""
+async def serve(
+    app: ASGIApp, sock: socket.socket, until: Callable[[], Awaitable[None]], context: ssl.SSLContext | None = None
+) -> None:
+    """Serve `app` on `sock`, with TLS where there is a `context`, until `until` returns; the socket is closed then, and
+    open requests have a bounded time."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock.dup()))
     sock.close()
-    server = _Server(app)
+    server = _Server(app, context)
     async with trio.open_nursery() as connections:
         async with listener, trio.open_nursery() as accepting:
             accepting.start_soon(partial(trio.serve_listeners, server.serve, [listener], handler_nursery=connections))
@@ -67,8 +72,9 @@ async def serve(app: ASGIApp, sock: socket.socket, until: Callable[[], Awaitable
 class _Server:
     """Takes connections up to a number; the boundary of their errors."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, context: ssl.SSLContext | None) -> None:
         self._app = app
+        self._context = context
         self._open = 0
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -76,12 +82,16 @@ class _Server:
         if self._open >= MOST_CONNECTIONS:
             await trio.aclose_forcefully(stream)
             return
-        owned = OwnedStream(stream)
+        raw = RawStream.taken_from(stream)
+        owned = OwnedStream(raw)
         self._open += 1
         try:
+            if self._context is not None:
+                with trio.fail_after(TLS_WITHIN_S):
+                    await raw.secure(self._context)
             await Connection(self._app, owned).serve()
-        except* trio.BrokenResourceError:
-            pass  # it does not read, or has gone
+        except* (trio.BrokenResourceError, trio.TooSlowError, DialError):
+            pass  # it does not read, has gone, or speaks no TLS
         except* Exception:
             log.exception("admin request failed")
         finally:

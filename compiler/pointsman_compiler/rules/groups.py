@@ -85,6 +85,8 @@ def _operator(site: LayeredSite, group: WrittenGroup) -> Iterator[Problem]:
 
 def _stations(site: LayeredSite, group: WrittenGroup, grouping: Grouping) -> Iterator[Problem]:
     known = site.map_at(("stations",))
+    if not known:
+        return  # that there are none at all is told once, by the schema
     for index, station in enumerate(site.list_at((*group.path, "stations")) if group.kind == "list" else ()):
         if isinstance(station, str) and station not in known:
             yield site.problem(
