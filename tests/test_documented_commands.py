@@ -14,19 +14,22 @@ A command that fails fails the test. A block whose title says that it is not run
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 import trio
+import trustme
 from pointsman_agent.cli import main as agent_program
 from pointsman_agent.client import AgentUnreachable, find_access, get_status
 from pointsman_compiler.cli import main as compiler_program
 from pointsman_schema.envelope import open_unverified
 from pointsman_simulator.cli import main as simulator_program
+from support.agents import RunningAgent, running_agent
 from support.documented import Shell, a_shell, assert_matches, blocks_of, replaced
-from support.sites import free_port
+from support.sites import SITE, a_config, free_port
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -42,6 +45,7 @@ PAGES = (
     "how-to/controller.md",
 )
 IN_A_REPOSITORY = "review.md"
+WITH_A_PROMPT = "api.md"
 WRITTEN_PORTS = ("9000", "9443", "9801", "9802")
 SETTLE_WITHIN_S = 20.0
 POLL_EVERY_S = 0.05
@@ -73,12 +77,19 @@ _PLACES = {
 }
 
 
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Leave a test out where one of the programs that a page uses beside ours is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
 def pages_with_commands() -> list[str]:
     return sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if "\n```sh" in path.read_text())
 
 
 def test_every_page_with_commands_is_run() -> None:
     assert pages_with_commands() == sorted([*PAGES, IN_A_REPOSITORY])
+    assert [page.name for page in DOCS.rglob("*.md") if "\n```console" in page.read_text()] == [WITH_A_PROMPT]
 
 
 def test_what_is_not_run_says_why() -> None:
@@ -88,6 +99,7 @@ def test_what_is_not_run_says_why() -> None:
     assert all(re.fullmatch(r'title="not run by the tests.*: .+"', title) for title in titles)
 
 
+@needs("openssl", "sqlite3")
 @pytest.mark.timeout(170)
 async def test_the_pages_do_what_they_say(tmp_path: Path) -> None:
     ports = {written: str(free_port()) for written in WRITTEN_PORTS}
@@ -103,6 +115,7 @@ async def test_the_pages_do_what_they_say(tmp_path: Path) -> None:
         await walk(shell, text, tmp_path / "machine", "var")
 
 
+@needs("git")
 async def test_the_page_on_reviews_does_what_it_says(tmp_path: Path) -> None:
     prepared = (
         f"{_ON_FAILURE} cp -r {ROOT / 'sites'} sites; cp -r sites before; cp -r sites after\n"
@@ -117,6 +130,35 @@ async def test_the_page_on_reviews_does_what_it_says(tmp_path: Path) -> None:
     assert len(list((tmp_path / "bundles").glob("*.bundle"))) == 3
 
 
+async def test_an_agent_that_others_reach_starts_as_the_page_on_its_interface_says(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("ctl.example")
+    certificate.private_key_pem.write_to_path(tmp_path / "admin.key")
+    (tmp_path / "admin.pem").write_bytes(certificate.cert_chain_pems[0].bytes())
+    agent = RunningAgent(tmp_path, free_port())
+    agent.write(a_config())
+    flags = f"--bundle {agent.bundle} --site {SITE} --state {agent.state} --allow-unsigned"
+    lines = [line for line in prompted(WITH_A_PROMPT) if line.startswith("pointsman-agent run")]
+    assert len(lines) == 2
+    async with a_shell(tmp_path) as shell:
+        for line in lines:
+            await shell.run(f"{line.replace('…', flags).replace(':9100', ':0')} 2>agent.log &")
+            with trio.fail_after(SETTLE_WITHIN_S):
+                while await trio.to_thread.run_sync(sequence_in_force, agent.state) is None:  # noqa: ASYNC110  # not our process
+                    await trio.sleep(POLL_EVERY_S)
+            assert await shell.run("kill %% && wait %% && echo ended") == "ended\n"
+
+
+@needs("curl")
+async def test_events_are_followed_as_the_page_on_the_interface_says(tmp_path: Path) -> None:
+    (line,) = (line for line in prompted(WITH_A_PROMPT) if line.startswith("curl"))
+    async with running_agent(tmp_path, a_config()) as agent:
+        here = line.replace("/var/lib/pointsman", str(agent.state)).replace("http://127.0.0.1:9100", agent.access.url)
+        with trio.fail_after(SETTLE_WITHIN_S):
+            async with a_shell(tmp_path) as shell:
+                assert (await shell.run(f"{here} 2>curl.log | grep --max-count 1 '^event: '")) != ""
+
+
 @pytest.mark.parametrize("page", sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")))
 def test_commands_within_sentences_and_blocks_exist_with_their_options(page: str) -> None:
     assert list(unknown_commands(text_of(page))) == []
@@ -124,6 +166,12 @@ def test_commands_within_sentences_and_blocks_exist_with_their_options(page: str
 
 def text_of(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
+
+
+def prompted(page: str) -> list[str]:
+    """Return the commands of blocks with a prompt."""
+    blocks = re.findall(r"^```console\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in re.findall(r"^\$ (.*)$", block, re.MULTILINE)]
 
 
 async def walk(shell: Shell, text: str, folder: Path, state: str) -> None:
@@ -177,8 +225,9 @@ def unknown_commands(text: str) -> Iterator[str]:
     """Yield each command of our programs that is none, or has an option that is none."""
     blocks = re.findall(r"^```sh[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
-    for line in [*lines, *re.findall(r"(?<!There is no )`(pointsman[^`]*)`", text)]:
-        found = re.search(r"^(?:sudo |until ! )?(pointsman(?:-agent|-sim)?) ([a-z][a-z-]+)(.*)", line)
+    indented = re.findall(r"^    (pointsman.*(?<=\\\\)\n.*|pointsman.*)$", text, re.MULTILINE)
+    for line in [*lines, *indented, *re.findall(r"(?<!There is no )`(pointsman[^`]*)`", text)]:
+        found = re.search(r"^(?:sudo |until ! )?(pointsman(?:-agent|-sim)?) ([a-z][a-z-]+)(.*)", line, re.DOTALL)
         if found is None:
             continue
         program, name, rest = found.groups()
