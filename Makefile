@@ -4,19 +4,20 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs site deployment demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
+.PHONY: help setup test test-agent-alone docs site deployment demo rollout-demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
+	@echo "make rollout-demo      a good and a bad change go through a fleet of three sites (90 s; nginx, victoria-metrics)"
 	@echo "make test              the whole test suite (under 5 minutes)"
 	@echo "make test-agent-alone  the agent's tests where the compiler is not installed"
 	@echo "make chaos             the agent killed 50 times under load (2 minutes)"
 	@echo "make lint              ruff, formatting, import floors, pipelines"
 	@echo "make types             mypy, strict"
 	@echo "make docs              write the generated parts of docs/ anew"
+	@echo "make screenshots       the status page as it is, into docs/screenshots (needs Chromium)"
 	@echo "make site              build docs/ as a website into out/site, without network"
 	@echo "make deployment        check the container file and the Kubernetes example"
-	@echo "make screenshots       the status page as it is, into docs/screenshots (needs Chromium)"
 	@echo "make bench             speed, each figure as a ratio in one run"
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
@@ -74,6 +75,10 @@ deployment: $(SITE_BIN)/.synced
 
 demo: setup
 	@$(BIN)/pointsman-sim demo
+
+# Real parts, from Debian: apt-get install nginx-light victoria-metrics.
+rollout-demo: setup
+	@$(BIN)/python -m pointsman_simulator.rollout deploy/prometheus/fleet.rules.yaml
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -36,6 +36,10 @@ REFUSALS: Final = {
     "probation": "stations did not get through: mend what the reason names, then release again",
     "missing": "copy the site's bundle to where --bundle says",
     "unreadable": "let the agent's user read the bundle file",
+    "slow": "check the way to the rollout's web server: something there takes too long",
+    "rollback": "tell whoever publishes: the web server gives out what is older than it gave before",
+    "tampered": "tell whoever publishes: a file on the web server is not the one that was signed",
+    "metadata": "tell whoever publishes: the rollout's metadata does not hold together",
     "unreachable": "check the way to the server of --bundle, and its certificate; `pointsman-agent doctor` tries it",
 }
 """What to do about each code of a refused bundle (see `verification.CODES`)."""

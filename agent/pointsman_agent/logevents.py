@@ -20,7 +20,8 @@ EVENTS: Final = {
     "bundle in quarantine": "The bundle failed its probation lately and is not tried again yet. `reload --retry` does.",
     "bundle refused": "The old one stays in force. `doctor` tells what to do about `code`.",
     "bundle refused again": "The same bundle for the same reason as before.",
-    "bundle server away": "The server of `--bundle` does not answer. What is in force stays; it is asked again.",
+    "bundle server away": "The server of `--bundle` or `--rollout` does not answer. What is in force stays; it is "
+    "asked again.",
     "cannot go back to the previous bundle yet": "A probation failed, and so did the return. It is tried again.",
     "cloned identity": "Two addresses replace each other under one identity: two devices have the same one. Give one "
     "of them another, or a password.",
@@ -33,16 +34,24 @@ EVENTS: Final = {
     "no common subprotocol": "The station speaks no OCPP version that it may speak here. See `protocols` of the site.",
     "no handshake": "A client connected and made no WebSocket handshake: a port scan, TLS that failed, or silence.",
     "no more connections can be accepted for now": "The process has no descriptor left. Raise LimitNOFILE.",
-    "no uplink": "The supervision cannot be reached or refuses the station, so the station is refused too. `error` is "
-    "the reason class; `pointsman-agent test` tells the step.",
+    "no uplink": "The supervision cannot be reached or refuses the station, so the station is refused too. `error` "
+    "is the reason class; `pointsman-agent test` tells the step.",
     "noticed": "Something that passes and is worth a line, such as a message of a kind that the agent does not know.",
     "observation not read": "What the journal knew of a relayed station could not be read. It counts as charging.",
     "observations not stored": "The journal does not store what is seen of relayed stations. It is tried again.",
     "old entries deleted": "Entries older than `journal.keepDays`.",
     "old entries not deleted": "The journal does not store. It is tried again.",
-    "one action loses the link again and again": "The supervision leaves that action unanswered, three times in a row. "
-    "The station is held back; tell its operator, or set `condemn: silent`.",
+    "one action loses the link again and again": "The supervision leaves that action unanswered, three times in a "
+    "row. The station is held back; tell its operator, or set `condemn: silent`.",
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
+    "report not kept": "The state could not be kept on the disk until the metrics store takes it. Make room on the "
+    "disk.",
+    "reports are sent again": "The metrics store of `--push` takes reports again; those that waited are sent first.",
+    "reports wait: the metrics store does not take them": "The metrics store of `--push` is away or refuses us. "
+    "Reports are kept on the disk meanwhile.",
+    "rollout is fresh again": "The rollout's metadata is believed again.",
+    "rollout is stale": "The rollout's metadata has ended, or nothing was heard of it until it did. What is in force "
+    "stays; nothing new is taken. Whoever publishes has to run `pointsman rollout refresh`.",
     "security event kept": "A station's security event, or one of the agent's own; `pointsman-agent security-events`.",
     "security event not stored": "The journal does not store. The station's is not answered; it sends it again.",
     "slow supervision": "An answer took more than a third of `messageTimeout`: links will be lost over it.",
@@ -56,16 +65,20 @@ EVENTS: Final = {
     "station moved with something open": "Its transactions did not end within `activation.drainLimit`.",
     "station moves": "Its operator changes now; it reconnects.",
     "station not cleared": "Its list or settings could not be taken back yet. It is tried at its next connection.",
-    "station refused": "An unknown identity (404), or no right password or certificate (401). `silent` counts earlier "
-    "ones of that address that were not logged.",
+    "station refused": "An unknown identity (404), or no right password or certificate (401). `silent` counts "
+    "earlier ones of that address that were not logged.",
     "stations do not wait for their move any more": "The bundle that they waited under cannot be read again.",
     "status not looked at": "A fault of the agent itself while it told a page what changed. Please report it.",
     "strategy": "What the agent keeps in force at a local station for when it is cut off, and what it refused.",
     "strategy not in force": "The station could not be told. It is tried again.",
     "supervision not reachable": "The agent tried by itself, without a station. `error` is the reason class.",
-    "the clock went back": "The controller's clock is behind the newest entry of the journal. Local boots are answered "
-    "Pending until it is right.",
+    "the clock went back": "The controller's clock is behind the newest entry of the journal. Local boots are "
+    "answered Pending until it is right.",
     "the journal stores again": "The fault is over.",
+    "the metrics store refuses a report for what it says; it is let go": (
+        "The metrics store of `--push` answered that a report is wrong. Please report it."
+    ),
+    "the rollout's metadata has ended": "See `rollout is stale`.",
     "too many handshakes": "More connect at once than are let in; they come again.",
     "uplink key not stored": "A supervision set a new password for a station, and it cannot be kept: Rejected.",
     "uplink key stored": "A supervision set a new password for a station's uplink.",

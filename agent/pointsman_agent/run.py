@@ -2,7 +2,8 @@
 
     journal
     └── root nursery
-        ├── source          the bundle file or URL, followed
+        ├── source          the bundle file or URL, or the rollout's repository, followed
+        ├── pusher          the state, to a metrics store
         ├── admin           the HTTP interface of the controller itself
         ├── listeners       one task a listening socket
         ├── connections     one task a station until it is relayed, each with its own nursery and error boundary
@@ -43,7 +44,9 @@ from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
-from pointsman_agent.ports import Clock, JournalFault, StoredState
+from pointsman_agent.ports import Clock, JournalFault, SecretMissing, StoredState
+from pointsman_agent.push.sender import Pusher
+from pointsman_agent.push.spool import Spool
 from pointsman_agent.readtoken import open_read_token
 from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.secrets import SecretFolder
@@ -51,6 +54,7 @@ from pointsman_agent.servicemanager import ServiceManager
 from pointsman_agent.session import Sessions
 from pointsman_agent.settings import Settings, SettingsError
 from pointsman_agent.slots import Slots
+from pointsman_agent.snapshots import Snapshots
 from pointsman_agent.sources import Source
 from pointsman_agent.sources.file import FileSource
 from pointsman_agent.sources.http import HttpSource
@@ -67,6 +71,8 @@ from pointsman_agent.web.server import AdminBindError, bind
 STATIONS_LEAVE_WITHIN_S: Final = 6.0  # rule 54: exit within 10 s, the farewell of a link takes up to 6
 GOING_AWAY: Final = 1001
 KEYS_FOLDER: Final = "keys"
+ROLLOUT_FOLDER: Final = "rollout"
+PUSH_FOLDER: Final = "push"
 JOURNAL_FILE: Final = "journal.sqlite3"
 
 Opened = TypeVar("Opened")
@@ -152,7 +158,8 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source = _source(self.settings, names)
+        source = await trio.to_thread.run_sync(_source, self.settings, self.site, self.clock, status, names)
+        pushing = await trio.to_thread.run_sync(self._pushing)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
@@ -173,6 +180,8 @@ class _Agent:
             reload = partial(_read_again, source, activation)
             interface = AdminInterface(self.site, entrance, house, self.journal, redactor, tests, reload)
             await interface.start(root, stop)
+            if pushing is not None:
+                root.start_soon(pushing(Snapshots(status, holder, observer, self.journal)).run)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             manager.ready()
@@ -187,9 +196,8 @@ class _Agent:
     def _activation(
         self, house: House, listeners: Listeners, root: trio.Nursery, ask_again: Callable[[], None]
     ) -> tuple[Activation, Movement]:
-        archive = Archive(
-            self.site, self.settings.trusted, self.stored, self.store, SecretFolder(self.settings.secrets)
-        )
+        trusted = None if self.settings.rollout is not None else self.settings.trusted
+        archive = Archive(self.site, trusted, self.stored, self.store, SecretFolder(self.settings.secrets))
         return assembled(
             archive=archive,
             journal=self.journal,
@@ -204,11 +212,52 @@ class _Agent:
             ask_again=ask_again,
         )
 
+    def _pushing(self) -> Callable[[Snapshots], Pusher] | None:
+        """Return what makes the task that pushes the state, None where nothing is pushed; raises StartError."""
+        push = self.settings.push
+        if push is None:
+            return None
+        token = _token(self.settings, push.token)
+        try:
+            spool = Spool(self.settings.state / PUSH_FOLDER)
+        except OSError as error:
+            raise StartError(f"--state {self.settings.state}: {error.strerror}") from error
+        return lambda snapshots: Pusher(push.url, token, spool, snapshots.take, self.clock.now)
 
-def _source(settings: Settings, names: CachedNames) -> Source:
-    if isinstance(settings.bundle, Path):
-        return FileSource(settings.bundle)
-    return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
+
+def _source(settings: Settings, site: str, clock: Clock, status: Status, names: CachedNames) -> Source:
+    """Return where bundles come from; raises StartError where what it needs is not there."""
+    if settings.rollout is None:
+        if isinstance(settings.bundle, Path):
+            return FileSource(settings.bundle)
+        return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
+    from pointsman_agent.sources.fetching import BoundedFetcher  # late: tuf takes 60 ms, and most run without it
+    from pointsman_agent.sources.tuf import TufSource
+
+    try:
+        root = settings.rollout.root.read_bytes()
+    except OSError as error:
+        raise StartError(f"--rollout-root {settings.rollout.root}: {error.strerror}") from error
+    return TufSource(
+        settings.rollout.url,
+        site,
+        settings.state / ROLLOUT_FOLDER,
+        root,
+        clock,
+        on_stale=status.set_stale,
+        fetcher=BoundedFetcher(_token(settings, settings.rollout.token)),
+        poll_every_s=settings.rollout.poll_s,
+    )
+
+
+def _token(settings: Settings, name: str | None) -> str | None:
+    """Return the token in the secret `name`; raises StartError."""
+    if name is None:
+        return None
+    try:
+        return SecretFolder(settings.secrets).read(name).decode("ascii")
+    except (SecretMissing, UnicodeDecodeError) as error:
+        raise StartError(f"the token {name}: {error}") from error
 
 
 async def _read_again(source: Source, activation: Activation, is_retry: bool) -> None:

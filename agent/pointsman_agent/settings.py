@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.envelope import load_public_key
@@ -23,8 +24,28 @@ class KeyFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutSettings:
+    """A TUF repository to follow in place of a file: its address, the first trusted root, a token's secret, and how
+    often it is looked at."""
+
+    url: str
+    root: Path
+    token: str | None = None
+    poll_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    """Where the state is pushed to: the import address of a metrics store, a token's secret."""
+
+    url: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken."""
+    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken. With `rollout` no file is
+    followed, and the repository's own signatures are the trust."""
 
     bundle: Path | BundleUrl
     site: str | None
@@ -37,6 +58,8 @@ class Settings:
     """Names, beside its address, under which the admin interface is asked for."""
     admin_tls: KeyFiles | None = None
     """None: the admin interface speaks plain HTTP."""
+    rollout: RolloutSettings | None = None
+    push: PushSettings | None = None
 
 
 def trusted_keys(files: tuple[Path, ...], *, allow_unsigned: bool) -> tuple[Ed25519PublicKey, ...] | None:
@@ -72,6 +95,47 @@ def bundle_place(
     if (certificate is None) != (key is None):
         raise SettingsError("--bundle-certificate FILE and --bundle-key NAME need each other")
     return place
+
+
+def rollout_settings(
+    url: str | None,
+    root: Path | None,
+    token: str | None,
+    poll_s: int,
+    bundle: Path | BundleUrl | None,
+    trust: tuple[Path, ...],
+) -> RolloutSettings | None:
+    """Return the repository to follow, None where a file is; raises SettingsError."""
+    if url is None:
+        if bundle is None:
+            raise SettingsError("--bundle FILE|URL or --rollout URL is needed: where bundles come from")
+        return None
+    if bundle is not None:
+        raise SettingsError("--bundle and --rollout exclude each other: an agent follows one of them")
+    if trust:
+        raise SettingsError("--trust has no meaning with --rollout: the repository's own keys are the trust")
+    if root is None:
+        raise SettingsError("--rollout-root FILE is needed: the repository's metadata/1.root.json to begin with")
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"--rollout {url}: write https://HOST/PATH")
+    if token is not None and not _is_private(url):
+        raise SettingsError(f"--rollout {url}: a token goes over https:// only, or anybody on the way could read it")
+    return RolloutSettings(url, root, token, poll_s)
+
+
+def push_settings(url: str | None, token: str | None) -> PushSettings | None:
+    """Return where the state is pushed to, None for nowhere; raises SettingsError."""
+    if url is None:
+        return None
+    if not url.startswith(("https://", "http://")):
+        raise SettingsError(f"--push {url}: write https://HOST/PATH")
+    if token is not None and not _is_private(url):
+        raise SettingsError(f"--push {url}: a token goes over https:// only, or anybody on the way could read it")
+    return PushSettings(url, token)
+
+
+def _is_private(url: str) -> bool:
+    return url.startswith("https://") or urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def admin_tls(certificate: Path | None, key: Path | None) -> KeyFiles | None:

@@ -133,6 +133,7 @@ class Status:
         self.pending_moves: Mapping[str, PendingMove] = {}
         self.journal_fault: str | None = None
         self.is_clock_behind = False
+        self.is_stale = False
         self.listener_faults: dict[str, str] = {}
 
     def station(self, identity: str) -> StationStatus:
@@ -191,7 +192,7 @@ class Status:
         self._supervisions = {name: record for name, record in self._supervisions.items() if name in known}
 
     def state(self) -> str:
-        """Return the word for the whole: waiting, clock, degraded, probation or running (rule 50)."""
+        """Return the word for the whole: waiting, clock, degraded, probation, stale or running (rule 50)."""
         if self.active is None:
             return "waiting"
         if self.is_clock_behind:
@@ -199,7 +200,13 @@ class Status:
         is_unreachable = any(record.is_reachable is False for record in self._supervisions.values())
         if is_unreachable or self.last_failed is not None or self.journal_fault is not None or self.listener_faults:
             return "degraded"
-        return "probation" if self.is_on_probation else "running"
+        if self.is_on_probation:
+            return "probation"
+        return "stale" if self.is_stale else "running"
+
+    def set_stale(self, is_stale: bool) -> None:
+        """Show whether the source of bundles says nothing that is still to be believed."""
+        self.is_stale = is_stale
 
     def snapshot(
         self,

@@ -51,6 +51,10 @@ CODES: Final = (
     "missing",
     "unreachable",
     "unreadable",
+    "slow",
+    "rollback",
+    "tampered",
+    "metadata",
 )
 """Every code that a refusal may have; those from `unresolved` on are told of the controller, not of the bundle."""
 

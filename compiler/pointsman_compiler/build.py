@@ -15,6 +15,7 @@ from pointsman_compiler.judging import FleetFile, Judge, SiteReport, site_id, wh
 from pointsman_compiler.problems import Place, Problem, sort_problems
 from pointsman_compiler.resolve import ResolvedSite
 from pointsman_compiler.rules.fleet import find_fleet_problems
+from pointsman_compiler.rules.rollout import find_rollout_problems
 from pointsman_compiler.sources import SourceError, SourceTree
 
 __all__ = ["CheckResult", "Verdict", "check", "conclude", "site_id"]
@@ -79,6 +80,7 @@ def conclude(
     found = [*names, *fleet.problems, *(problem for report in reports for problem in report.problems)]
     found += find_fleet_problems((one for report in reports for one in report.remote), _place_of_key(tree))
     found += where_no_rule_objects(fleet.shape, found)
+    found += find_rollout_problems(tree, {report.site for report in reports})
     chosen = [report for report in reports if sites is None or report.site in sites]
     problems = _without_doubles(found)
     if sites is not None:

@@ -1,7 +1,8 @@
 """Problems: what is wrong in a person's file, where it stands and what to do about it.
 
 A problem is a value: the parts of the compiler yield problems, `report/` renders them. Codes are stable, `PM` and three
-digits, and name a topic: 1xx YAML, 2xx shape, 3xx rules over one site, 4xx rules over the fleet, 5xx files.
+digits, and name a topic: 1xx YAML, 2xx shape, 3xx rules over one site, 4xx rules over the fleet, 5xx files, 6xx the
+rollout.
 """
 
 from collections.abc import Iterable, Iterator

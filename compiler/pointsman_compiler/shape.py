@@ -17,7 +17,7 @@ from pointsman_compiler.document import Document, Path
 from pointsman_compiler.problems import SHOWN_AT_MOST, Problem, sort_problems, until_too_many
 from pointsman_compiler.shape_findings import Finding, findings_of, prune
 
-Kind = Literal["site", "fleet"]
+Kind = Literal["site", "fleet", "rollout"]
 
 FINDINGS_AT_MOST: Final = 2 * SHOWN_AT_MOST
 """Of several at one place only one is shown."""

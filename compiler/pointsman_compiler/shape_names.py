@@ -110,8 +110,10 @@ def meant_by(name: str, known: Iterable[str], alike: float = CLOSE) -> str:
 def sections_with(key: str, kind: str, here: Iterable[str]) -> list[str]:
     """Return what people call the sections that have `key`, those of the file's own `kind` (site, fleet) first.
 
-    The section whose keys are `here` is left out.
+    The section whose keys are `here` is left out. rollout.yaml shares no keys with the others.
     """
+    if kind == "rollout":
+        return []
     own, other = (_site_sections(), _fleet_sections()) if kind == "site" else (_fleet_sections(), _site_sections())
     found = [name for name, keys in own if key in keys] or [name for name, keys in other if key in keys]
     this = {name for name, keys in (*own, *other) if keys == frozenset(here)}

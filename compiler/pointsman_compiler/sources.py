@@ -61,6 +61,10 @@ class SourceTree:
         """Return the name of the fleet's file, or None where the tree has none."""
         return FLEET_FILE if self.store.has(FLEET_FILE) else None
 
+    def rollout_file(self) -> str | None:
+        """Return the name of the rollout's file, or None where the tree has none."""
+        return ROLLOUT_FILE if self.store.has(ROLLOUT_FILE) else None
+
     def read(self, file: str) -> bytes:
         """Return the bytes of `file`; the same at each call. Raises SourceError."""
         if file not in self._read:

@@ -4,11 +4,11 @@ import json
 from importlib import resources
 from typing import Any, Literal
 
-Kind = Literal["site", "fleet", "bundle"]
+Kind = Literal["site", "fleet", "rollout", "bundle"]
 
 
 def load_schema(kind: Kind) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a site's file, of fleet.yaml or of a bundle's payload."""
+    """Return the JSON Schema (2020-12) of a site's file, of fleet.yaml, of rollout.yaml or of a bundle's payload."""
     schema: dict[str, Any] = json.loads(schema_text(kind))
     return schema
 

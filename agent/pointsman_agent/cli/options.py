@@ -26,20 +26,26 @@ admin_url_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="The object of the API instead of a table.")
 
 
+Command = Callable[..., None]
+
+
 class _FileOrUrl(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
-_bundle_flags = (
-    click.option(
+def _bundle_flag(*, is_required: bool) -> Callable[[Command], Command]:
+    return click.option(
         "--bundle",
         type=_FileOrUrl(dir_okay=False),
         metavar="FILE|URL",
-        required=True,
+        required=is_required,
         envvar="POINTSMAN_BUNDLE",
         help="The bundle file, or its https:// URL, that the agent follows: a new one there is put in force.",
-    ),
+    )
+
+
+_bundle_companions = (
     click.option(
         "--bundle-trust",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -76,13 +82,22 @@ _bundle_flags = (
 )
 
 
-def bundle_option(command: Callable[..., None]) -> Callable[..., None]:
+def bundle_option(command: Command) -> Command:
     """Add `--bundle` and its companions; the command gets `bundle`, a Path or a BundleUrl."""
+    return _with_bundle(command, is_required=True)
+
+
+def optional_bundle_option(command: Command) -> Command:
+    """As `bundle_option`, where bundles may come from elsewhere; `bundle` is None then."""
+    return _with_bundle(command, is_required=False)
+
+
+def _with_bundle(command: Command, *, is_required: bool) -> Command:
 
     @functools.wraps(command)
     def with_place(
         *,
-        bundle: str,
+        bundle: str | None,
         bundle_trust: Path | None,
         bundle_certificate: Path | None,
         bundle_key: str | None,
@@ -93,21 +108,26 @@ def bundle_option(command: Callable[..., None]) -> Callable[..., None]:
         from pointsman_agent.settings import SettingsError, bundle_place
 
         try:
-            place = bundle_place(
-                bundle,
-                trust=bundle_trust,
-                certificate=bundle_certificate,
-                key=bundle_key,
-                token=bundle_token,
-                interval_s=bundle_interval,
+            place = (
+                None
+                if bundle is None
+                else bundle_place(
+                    bundle,
+                    trust=bundle_trust,
+                    certificate=bundle_certificate,
+                    key=bundle_key,
+                    token=bundle_token,
+                    interval_s=bundle_interval,
+                )
             )
         except SettingsError as error:
             fail(str(error), EXIT_USAGE)
         command(bundle=place, **others)
 
-    for flag in reversed(_bundle_flags):
-        with_place = flag(with_place)
-    return with_place
+    flagged: Command = with_place
+    for flag in reversed((_bundle_flag(is_required=is_required), *_bundle_companions)):
+        flagged = flag(flagged)
+    return flagged
 
 
 site_option = click.option(

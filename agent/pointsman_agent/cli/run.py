@@ -7,8 +7,8 @@ import click
 
 from pointsman_agent.cli.options import (
     allow_unsigned_option,
-    bundle_option,
     default_secrets,
+    optional_bundle_option,
     secrets_option,
     site_option,
     state_option,
@@ -25,7 +25,32 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: pointsman-agent run --bundle lyon.bundle --site lyon --trust site.pub --state /var/lib/pointsman"
 )
-@bundle_option
+@optional_bundle_option
+@click.option(
+    "--rollout",
+    "rollout_url",
+    metavar="URL",
+    envvar="POINTSMAN_ROLLOUT",
+    help="The rollout's repository, followed in place of a file.",
+)
+@click.option(
+    "--rollout-root",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_ROLLOUT_ROOT",
+    help="Its root, the trust to begin with (metadata/1.root.json).",
+)
+@click.option(
+    "--rollout-token", metavar="NAME", envvar="POINTSMAN_ROLLOUT_TOKEN", help="Secret with a bearer token for it."
+)
+@click.option(
+    "--rollout-poll",
+    metavar="SECONDS",
+    type=click.IntRange(1, 3600),
+    default=60,
+    show_default=True,
+    envvar="POINTSMAN_ROLLOUT_POLL",
+    help="How often it is looked at, more or less.",
+)
 @site_option
 @trust_option
 @allow_unsigned_option
@@ -66,6 +91,10 @@ if TYPE_CHECKING:
     help="Host name by which the admin interface is asked for (repeatable).",
 )
 @click.option(
+    "--push", metavar="URL", envvar="POINTSMAN_PUSH", help="Push the state there, as Prometheus text, by POST."
+)
+@click.option("--push-token", metavar="NAME", envvar="POINTSMAN_PUSH_TOKEN", help="Secret with a bearer token for it.")
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -82,7 +111,11 @@ if TYPE_CHECKING:
     help="An object a line, or columns for people.",
 )
 def run(
-    bundle: "Path | BundleUrl",
+    bundle: "Path | BundleUrl | None",
+    rollout_url: str | None,
+    rollout_root: Path | None,
+    rollout_token: str | None,
+    rollout_poll: int,
     site: str | None,
     trust: tuple[Path, ...],
     allow_unsigned: bool,
@@ -93,25 +126,39 @@ def run(
     admin_key: Path | None,
     admin_plain_text: bool,
     admin_names: tuple[str, ...],
+    push: str | None,
+    push_token: str | None,
     log_level: str,
     log_format: "Format",
 ) -> None:
     """Run the agent in the foreground until SIGTERM or Ctrl-C."""
-    from pointsman_agent.settings import Settings, SettingsError, admin_address, admin_tls, trusted_keys
+    from pointsman_agent.settings import (
+        Settings,
+        SettingsError,
+        admin_address,
+        admin_tls,
+        push_settings,
+        rollout_settings,
+        trusted_keys,
+    )
 
     try:
         tls = admin_tls(admin_certificate, admin_key)
         host, port = admin_address(admin, is_exposable=tls is not None or admin_plain_text)
+        rollout = rollout_settings(rollout_url, rollout_root, rollout_token, rollout_poll, bundle, trust)
+        is_trusted_elsewhere = allow_unsigned or rollout is not None
         settings = Settings(
-            bundle=bundle,
+            bundle=bundle or state / "bundle",
             site=site,
-            trusted=trusted_keys(trust, allow_unsigned=allow_unsigned),
+            trusted=trusted_keys(trust, allow_unsigned=is_trusted_elsewhere),
             state=state,
             secrets=secrets or default_secrets(state),
             admin_host=host,
             admin_port=port,
             admin_names=admin_names,
             admin_tls=tls,
+            rollout=rollout,
+            push=push_settings(push, push_token),
         )
         _run_agent(settings, log_level, log_format)
     except SettingsError as error:

@@ -9,6 +9,7 @@ from typing import Final
 
 from pointsman_compiler.catalogue.entry import Entry
 from pointsman_compiler.catalogue.files import FILES, FLEET
+from pointsman_compiler.catalogue.rollout import ROLLOUT
 from pointsman_compiler.catalogue.shape import SHAPE
 from pointsman_compiler.catalogue.site import SITE
 from pointsman_compiler.catalogue.yaml import YAML
@@ -21,6 +22,7 @@ TOPICS: Final[Mapping[str, tuple[Entry, ...]]] = {
     "One site": SITE,
     "The fleet": FLEET,
     "Files": FILES,
+    "The rollout": ROLLOUT,
 }
 """The entries by topic, in the order of their codes."""
 

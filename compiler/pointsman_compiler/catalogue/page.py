@@ -23,8 +23,8 @@ _HEAD: Final = """\
 # Problems
 
 Every code that `pointsman check` can report, with its cause, an example and the remedy. Codes are stable: 1xx YAML,
-2xx shape, 3xx one site, 4xx the fleet, 5xx files. An error keeps a site from being compiled, a warning does not
-(`--strict` makes it so).
+2xx shape, 3xx one site, 4xx the fleet, 5xx files, 6xx the rollout. An error keeps a site from being compiled, a warning
+does not (`--strict` makes it so).
 """
 _CODE: Final = re.compile(r" (?:error|warning) (PM[0-9]{3}) ")
 

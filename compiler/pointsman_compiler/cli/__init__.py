@@ -15,6 +15,7 @@ from pointsman_compiler.cli.explain import explain
 from pointsman_compiler.cli.init import init
 from pointsman_compiler.cli.outcome import EXIT_CODES, FileFailure
 from pointsman_compiler.cli.plan import plan
+from pointsman_compiler.cli.rollout import rollout
 from pointsman_compiler.cli.schemas import schema
 from pointsman_compiler.cli.signing import keygen, sign
 
@@ -52,5 +53,5 @@ def main() -> None:
     """
 
 
-for _command in (init, check, compile_, plan, explain, show, verify, sign, keygen, schema):
+for _command in (init, check, compile_, plan, explain, show, verify, sign, keygen, rollout, schema):
     main.add_command(_command)

@@ -6,9 +6,9 @@ import click
 
 
 @click.command(epilog="Example: pointsman schema site > site.v1.schema.json")
-@click.argument("kind", type=click.Choice(["site", "fleet", "bundle"]))
-def schema(kind: Literal["site", "fleet", "bundle"]) -> None:
-    """Print the JSON Schema of a site's file, of fleet.yaml or of a bundle's payload."""
+@click.argument("kind", type=click.Choice(["site", "fleet", "rollout", "bundle"]))
+def schema(kind: Literal["site", "fleet", "rollout", "bundle"]) -> None:
+    """Print the JSON Schema of a site's file, of fleet.yaml, of rollout.yaml or of a bundle's payload."""
     from pointsman_schema.schemas import schema_text
 
     click.echo(schema_text(kind), nl=False)

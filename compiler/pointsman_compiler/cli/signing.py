@@ -48,7 +48,7 @@ def keygen(name: Path, passphrase: bool) -> None:
     """
     from pointsman_compiler.keys import new_key, write_key
 
-    secret = _ask_new_passphrase() if passphrase else None
+    secret = ask_new_passphrase() if passphrase else None
     with file_failures():
         write_key(new_key(secret), name)
 
@@ -70,7 +70,8 @@ def _ask_passphrase(prompt: str) -> str:
     return answer
 
 
-def _ask_new_passphrase() -> str:
+def ask_new_passphrase() -> str:
+    """Return a passphrase from POINTSMAN_PASSPHRASE, or one that is typed twice."""
     if PASSPHRASE_VARIABLE in os.environ:
         return os.environ[PASSPHRASE_VARIABLE]
     answer: str = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pointsman_schema.authoring.fleet import fleet_schema
+from pointsman_schema.authoring.rollout import rollout_schema
 from pointsman_schema.authoring.site import site_schema
 from pointsman_schema.bundle import bundle_schema
 
@@ -14,7 +15,8 @@ FOLDER = Path(__file__).parent.parent
 
 def schema_files() -> Mapping[str, str]:
     """Return the text of every published schema by file name."""
-    schemas = {"site": site_schema(), "fleet": fleet_schema(), "bundle": bundle_schema()}
+    schemas = {"site": site_schema(), "fleet": fleet_schema(), "rollout": rollout_schema()}
+    schemas["bundle"] = bundle_schema()
     return {f"{kind}.v1.schema.json": _written(schema) for kind, schema in schemas.items()}
 
 

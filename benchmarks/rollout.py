@@ -1,0 +1,202 @@
+"""A rollout beside its goals: `python -m benchmarks.rollout`, about a minute; less with `--sites 2000`.
+
+A fleet of 20,000 sites is published; then one site changes. Measured are the commands as people run them, processes and
+all, and what a controller's TUF client asks of a web server on the loopback when nothing is new.
+"""
+
+import argparse
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.structs import replace
+from pointsman_schema.bundle import write_payload
+from pointsman_schema.canonical import canonical_bytes, digest_of
+from pointsman_schema.envelope import seal
+from tuf.ngclient import Updater
+
+from benchmarks.compile_goals import Row
+from benchmarks.fleet import site_name
+from benchmarks.machine import describe
+
+RUN_WITHIN_S: Final = 600.0
+_POINTSMAN: Final = [sys.executable, "-m", "pointsman_compiler"]
+_KEYS: Final = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
+_RULES: Final = """\
+version: 1
+rings:
+  - {name: lab, sites: ["site-0000*"], soak: 600}
+  - {name: early, share: 5, soak: 3600, leastReports: 20, mostFailed: 2}
+  - {name: rest, atOnce: 1000, soak: 3600, leastReports: 20, mostFailed: 2}
+freezes:
+  - {because: season, firstDay: "2030-12-20", lastDay: "2031-01-02"}
+"""
+
+
+def main() -> int:
+    """Measure and print; returns 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout", description=__doc__)
+    parser.add_argument("--sites", type=int, default=20_000)
+    sites: int = parser.parse_args().sites
+    with tempfile.TemporaryDirectory(prefix="pointsman-rollout-") as name:
+        rows = list(measure(Path(name), sites))
+    print(f"{sites} sites; {'; '.join(describe())}\n")
+    for row in rows:
+        print(row)
+    return int(any(row.found > row.goal for row in rows))
+
+
+def measure(folder: Path, sites: int) -> Iterator[Row]:
+    """Yield the figures of a fleet of `sites`, made in `folder`."""
+    write_sites(folder, sites)
+    run(folder, "rollout", "init", "sites", "--repository", "repository", "--keys", "keys")
+    publish = ["rollout", "publish", "bundles", *_KEYS]
+    first = run(folder, *publish)
+    run(folder, "rollout", "promote", "sites", *_KEYS)
+    print(f"(the first publication of all took {first:.1f} s)")
+    write_bundle(folder, 0, sequence=2, title="changed")
+    yield Row("publish, one site changed", run(folder, *publish), 10, "s")
+    with stores(json.dumps(health(folder, sites)).encode()) as url:
+        promoted = run(folder, "rollout", "promote", "sites", *_KEYS, "--health", url)
+        yield Row("promote, with the reports of all sites", promoted, 2, "s")
+        yield Row(
+            "status, with the reports of all sites", run(folder, "rollout", "status", "sites", "--health", url), 2, "s"
+        )
+    gets, received = idle_poll(folder / "repository", folder / "client", site_name(0))
+    yield Row("idle poll: requests", gets, 2, "GETs")
+    yield Row("idle poll: metadata received", received, 1000, "B")
+
+
+def write_sites(folder: Path, sites: int) -> None:
+    """Write the bundles of a fleet, and its rules."""
+    (folder / "bundles").mkdir()
+    (folder / "sites").mkdir()
+    (folder / "sites" / "rollout.yaml").write_text(_RULES)
+    for number in range(sites):
+        write_bundle(folder, number)
+
+
+def write_bundle(folder: Path, number: int, *, sequence: int = 1, title: str = "") -> None:
+    """Write the bundle of one site."""
+    sys.path.insert(0, "tests")
+    from support.small_bundle import small_bundle
+
+    sys.path.pop(0)
+    bundle, site = small_bundle(sequence), site_name(number)
+    config = replace(bundle.config, title=title or site)
+    bundle = replace(bundle, site=site, config=config, config_digest=digest_of(canonical_bytes(config)))
+    (folder / "bundles" / f"{site}.bundle").write_bytes(seal(write_payload(bundle)))
+
+
+def run(folder: Path, *arguments: str) -> float:
+    """Run a command; return the seconds that it took."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [*_POINTSMAN, *arguments], cwd=folder, capture_output=True, text=True, timeout=RUN_WITHIN_S, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
+    return time.perf_counter() - began
+
+
+def health(folder: Path, sites: int) -> dict[str, Any]:
+    """The answer of a metrics store in which every site says that all is well."""
+    now = int(time.time())
+    ledger = json.loads(next(iter(sorted((folder / "repository" / "targets").glob("*.ledger.json")))).read_text())
+    return {
+        "status": "success",
+        "data": {
+            "resultType": "vector",
+            "result": [
+                {
+                    "metric": {
+                        "__name__": "pointsman_report",
+                        "site": site_name(number),
+                        "state": "running",
+                        "active": ledger["sites"][site_name(number)]["desired"]["digest"],
+                        "failed": "",
+                        "failed_sequence": "",
+                        "code": "",
+                        "reason": "",
+                    },
+                    "value": [now, str(now)],
+                }
+                for number in range(sites)
+            ],
+        },
+    }
+
+
+@contextmanager
+def stores(answer: bytes) -> Iterator[str]:
+    """A server on the loopback that gives `answer` to every query; yields its URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with serving(Handler) as url:
+        yield url
+
+
+def idle_poll(repository: Path, client: Path, site: str) -> tuple[int, int]:
+    """Return how many requests a TUF client makes when nothing is new, and how many bytes of metadata it gets."""
+    seen: list[int] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, directory=str(repository), **options)
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            content = source.read()
+            seen[-1] += len(content)
+            outputfile.write(content)
+
+        def log_request(self, code: Any = "-", size: Any = "-") -> None:
+            seen.append(0)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    client.mkdir()
+    root = (repository / "metadata" / "1.root.json").read_bytes()
+    with serving(Handler) as url:
+        for _ in range(2):
+            seen.clear()
+            updater = Updater(str(client), f"{url}/metadata/", bootstrap=root)
+            assert updater.get_targetinfo(f"{site}.bundle") is not None
+    shutil.rmtree(client)
+    return len(seen), sum(seen)
+
+
+@contextmanager
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server on the loopback; yields its URL."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

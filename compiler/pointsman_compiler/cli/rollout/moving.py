@@ -1,0 +1,179 @@
+"""`rollout publish`, `promote`, `halt` and `resume`: what is desired, and what moves."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pointsman_compiler.cli import options
+from pointsman_compiler.cli.outcome import ANSWER_IS_NO, key_failures
+from pointsman_compiler.cli.rollout.common import (
+    change,
+    command_option,
+    counted,
+    health_option,
+    keys_option,
+    read_health,
+    read_rules,
+    repository_option,
+    unix,
+)
+from pointsman_compiler.cli.signing import private_keys
+
+if TYPE_CHECKING:
+    from pointsman_compiler.rollout.promotion import Promotion
+
+REASONS_SHOWN = 12
+
+
+@click.command(epilog="Example: pointsman rollout publish bundles --key targets.key --key snapshot.key --key …")
+@click.argument("bundles", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@repository_option
+@keys_option
+@click.option("--trust", metavar="FILE", multiple=True, help="Bundles must be signed by such a key (repeatable).")
+@click.option("--revision", metavar="TEXT", help="Of the configuration; shown by `status`.")
+@click.option("--remove", "gone", metavar="SITE", multiple=True, help="A site that is no more (repeatable).")
+@click.option("--everything", is_flag=True, help="Send every file, also what was sent before.")
+@command_option
+@options.at
+def publish(
+    bundles: Path,
+    folder: Path,
+    keys: tuple[str, ...],
+    trust: tuple[str, ...],
+    revision: str | None,
+    gone: tuple[str, ...],
+    everything: bool,
+    command: str | None,
+    at: datetime,
+) -> None:
+    """Make the bundles in the folder BUNDLES what is desired; `promote` then offers them, ring by ring.
+
+    A bundle that says the same configuration as before changes nothing. Going back is old content with a new
+    sequence: revert the change, compile, publish.
+    """
+    from pointsman_compiler.keys import read_public_key
+    from pointsman_compiler.rollout import ledger as ledgers
+    from pointsman_compiler.rollout.bundles import find_new
+    from pointsman_compiler.rollout.repository import Repository, bundle_name
+
+    with key_failures():
+        trusted = [read_public_key(file) for file in trust]
+    held = private_keys(keys)
+
+    def act(repository: Repository) -> int:
+        ledger = repository.ledger()
+        found = find_new(bundles, ledger, trusted)
+        after = ledgers.publish(ledger, [one.newcomer for one in found], unix(at), revision, gone)
+        if after is not ledger:
+            names = ((bundle_name(one.newcomer.site, one.newcomer.content.sha256), one.envelope) for one in found)
+            repository.add_bundles(names)
+            repository.save(after, held, at, gone=gone)
+        if everything:
+            repository.written = repository.all_files()
+        return len(found)
+
+    new = change(folder, command, act)
+    click.echo(f"{new} site{'' if new == 1 else 's'} changed; `promote` offers what may move")
+
+
+@click.command(epilog="Example: pointsman rollout promote sites --health https://metrics.example --key …")
+@options.root
+@repository_option
+@keys_option
+@health_option
+@click.option("--dry-run", is_flag=True, help="Say what would move, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The decision of every site as JSON.")
+@command_option
+@options.at
+def promote(
+    root: Path,
+    folder: Path,
+    keys: tuple[str, ...],
+    health: str | None,
+    dry_run: bool,
+    as_json: bool,
+    command: str | None,
+    at: datetime,
+) -> None:
+    """Offer what may move now, by ROOT/rollout.yaml and what the sites report; say why the rest may not.
+
+    Exit code 1 where the rollout is halted, by what the sites report or by a person.
+    """
+    from pointsman_compiler.rollout import promotion
+    from pointsman_compiler.rollout.repository import Repository
+
+    held = private_keys(keys)
+
+    def act(repository: Repository) -> "Promotion":
+        ledger = repository.ledger()
+        rules = read_rules(root, ledger)
+        found = promotion.promote(ledger, rules, read_health(health, rules), unix(at))
+        if found.ledger != ledger and not dry_run:
+            repository.save(found.ledger, held, at, moved=found.moved)
+        return found
+
+    found = change(folder, command, act)
+    _tell(found, as_json)
+    if found.ledger.halt is not None:
+        raise SystemExit(ANSWER_IS_NO)
+
+
+@click.command(epilog='Example: pointsman rollout halt --because "calls from Lyon" --key …')
+@repository_option
+@keys_option
+@click.option("--because", metavar="TEXT", required=True, help="Why; it is shown for every site that waits.")
+@command_option
+@options.at
+def halt(folder: Path, keys: tuple[str, ...], because: str, command: str | None, at: datetime) -> None:
+    """Let nothing move until `resume`. Sites keep what they were offered."""
+    from pointsman_compiler.rollout import ledger as ledgers
+    from pointsman_compiler.rollout.repository import Repository
+
+    held = private_keys(keys)
+
+    def act(repository: Repository) -> None:
+        repository.save(ledgers.halt(repository.ledger(), because, unix(at)), held, at)
+
+    change(folder, command, act)
+    click.echo(f"halted: {because}")
+
+
+@click.command(epilog="Example: pointsman rollout resume --key …")
+@repository_option
+@keys_option
+@click.option("--excuse", metavar="SITE", multiple=True, help="Its failure no longer counts (repeatable).")
+@command_option
+@options.at
+def resume(folder: Path, keys: tuple[str, ...], excuse: tuple[str, ...], command: str | None, at: datetime) -> None:
+    """Lift a halt. While what failed is still desired and not excused, the next `promote` halts again."""
+    from pointsman_compiler.rollout import ledger as ledgers
+    from pointsman_compiler.rollout.repository import Repository
+
+    held = private_keys(keys)
+
+    def act(repository: Repository) -> None:
+        repository.save(ledgers.resume(repository.ledger(), excuse), held, at)
+
+    change(folder, command, act)
+    click.echo("resumed; `promote` goes on")
+
+
+def _tell(found: "Promotion", as_json: bool) -> None:
+    from pointsman_compiler.rollout.summary import as_json as plain
+    from pointsman_compiler.rollout.summary import decided
+
+    if as_json:
+        import json
+
+        click.echo(json.dumps(plain(found.ledger, found), indent=2))
+        return
+    lines = decided(found)
+    for line in lines[:REASONS_SHOWN]:
+        click.echo(line)
+    if len(lines) > REASONS_SHOWN:
+        click.echo(f"and {len(lines) - REASONS_SHOWN} more reasons: --json has them all")
+    click.echo(f"{counted(found.moved)} moved")
+    if found.ledger.halt is not None:
+        click.echo(f"error: the rollout is halted: {found.ledger.halt.because}\n  help: fix, publish, resume", err=True)

@@ -1,0 +1,22 @@
+"""From a merged change to the whole fleet, in rings, with a brake.
+
+Sites pull. What each is to have lies in a TUF repository (https://theupdateframework.github.io/specification/), static
+files on any web server; nothing of ours runs in the middle. Three things stand apart:
+
+    desired   what was published last for a site: the newest content that was merged
+    offered   what the repository tells the site to take: the desired content, once it was the site's turn
+    reported  what the site says it has, which comes back through a metrics store
+
+`promotion` is the whole policy, and pure: (what is desired and offered, the rules, reports, the time) → what moves now,
+and for every site why, or why not. Everything else carries its verdicts out.
+
+rules        rollout.yaml as structs: who is in which ring, when nothing moves
+ledger       what is desired and offered, and halts: the state of a rollout
+health       what sites reported, and what that says of what they were offered
+promotion    the policy
+summary      where a change is and what it waits for, in ten lines
+keys         the keys of the roles, as files
+repository   metadata that is read, signed and written (the only tuf)
+publishing   what is new goes out by a command of the user's, metadata last
+store        the query to the metrics store
+"""

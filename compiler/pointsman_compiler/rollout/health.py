@@ -1,0 +1,45 @@
+"""What sites reported, and what that says of what they were offered. Pure."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from pointsman_compiler.rollout.ledger import Offer
+
+
+class Report(Struct, frozen=True):
+    """A site's last word: `at` which Unix time, its state, and the digests it has and has refused or left again."""
+
+    at: int
+    state: str
+    active: str
+    failed: str = ""
+    failed_sequence: int | None = None
+    code: str = ""
+    reason: str = ""
+
+
+Health = Mapping[str, Report]
+"""The last report of each site that made one."""
+
+Finding = Literal["healthy", "failed", "degraded", "under way", "silent"]
+
+WELL = frozenset({"running", "stale"})
+"""States in which a bundle does its work; `stale` is about the repository, which no bundle mends."""
+
+
+def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Finding:
+    """Return what `report` says of `offer` at the time `now`.
+
+    A failure counts only with the very sequence that was offered: content that failed once may be offered again.
+    `degraded` counts neither way: what is unreachable may be so for any reason.
+    """
+    if report is None or report.at < now - stale_after or report.at < offer.since:
+        return "silent"
+    content = offer.content
+    if report.active == content.digest:
+        return "healthy" if report.state in WELL else "under way" if report.state == "probation" else "degraded"
+    if report.failed == content.digest and report.failed_sequence in (None, content.sequence):
+        return "failed"
+    return "under way"

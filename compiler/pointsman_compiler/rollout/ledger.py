@@ -1,0 +1,169 @@
+"""What is desired and offered of every site, and whether the rollout is halted: all that a rollout remembers. Pure.
+
+It is a target of the repository itself, under the top-level `targets` role: as well guarded as the bundles are.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+LEDGER_FORMAT = 1
+
+
+class Content(Struct, frozen=True, rename="camel"):
+    """A bundle, by what it says (`digest`, of its configuration) and by its file (`sha256` in hex, `length`)."""
+
+    digest: str
+    sequence: int
+    sha256: str
+    length: int
+
+
+class Offer(Struct, frozen=True, rename="camel"):
+    """What the repository tells a site to take, `since` when, and when all of its batch should have done so.
+
+    It `is_open` until its batch has proven itself; `is_excused`: its failure was looked at, and does not count.
+    """
+
+    content: Content
+    since: int
+    spread_ends: int
+    is_open: bool = False
+    is_excused: bool = False
+
+
+class SiteEntry(Struct, frozen=True, rename="camel"):
+    """One site: where it is in the world, and what it is to have."""
+
+    time_zone: str
+    labels: Mapping[str, str]
+    desired: Content
+    offered: Offer | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the site has not been offered what is desired. The same configuration is no change."""
+        return self.offered is None or self.offered.content.digest != self.desired.digest
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether what it was offered has yet to prove itself, and is still what is desired."""
+        return self.offered is not None and self.offered.is_open and not self.is_pending
+
+
+class Halt(Struct, frozen=True, rename="camel"):
+    """Nothing moves: since when, why, and in which ring it began (none: a person halted)."""
+
+    at: int
+    because: str
+    ring: str | None = None
+
+
+class Publication(Struct, frozen=True, rename="camel"):
+    """The last publication that changed something: when, of which revision, and how many sites."""
+
+    at: int
+    revision: str | None
+    sites: int
+
+
+class Ledger(Struct, frozen=True, rename="camel"):
+    """The state of a rollout; times are Unix times in seconds."""
+
+    format: int = LEDGER_FORMAT
+    sites: Mapping[str, SiteEntry] = {}
+    halt: Halt | None = None
+    published: Publication | None = None
+
+
+class Newcomer(Struct, frozen=True):
+    """A bundle that is published: the site's facts from its configuration, and its content."""
+
+    site: str
+    time_zone: str
+    labels: Mapping[str, str]
+    content: Content
+
+
+class LedgerError(Exception):
+    """What was asked does not fit the state of the rollout; `help` says what to do."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def read_ledger(text: bytes) -> Ledger:
+    """Return what `write_ledger` wrote; raises LedgerError."""
+    try:
+        ledger = msgspec.json.decode(text, type=Ledger)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LedgerError(f"the ledger cannot be read: {error}", "take the repository's folder as it was") from error
+    if ledger.format != LEDGER_FORMAT:
+        raise LedgerError(f"the ledger has the format {ledger.format}", "use the version of pointsman that wrote it")
+    return ledger
+
+
+def write_ledger(ledger: Ledger) -> bytes:
+    """Return the JSON of `ledger`, the same bytes for the same state."""
+    return msgspec.json.encode(ledger, order="sorted")
+
+
+def publish(
+    ledger: Ledger, newcomers: Iterable[Newcomer], now: int, revision: str | None, gone: Iterable[str] = ()
+) -> Ledger:
+    """Return `ledger` with what is desired renewed; nothing is offered by that.
+
+    A site that says the same as before is left as it is. Raises LedgerError where a sequence falls, or a site that is
+    `gone` was never there.
+    """
+    sites = dict(ledger.sites)
+    changed = 0
+    for new in newcomers:
+        known = sites.get(new.site)
+        if known is None:
+            sites[new.site] = SiteEntry(new.time_zone, new.labels, new.content)
+            changed += 1
+        elif known.desired.digest != new.content.digest:
+            _demand_rising(new, known.desired)
+            sites[new.site] = msgspec.structs.replace(
+                known, time_zone=new.time_zone, labels=new.labels, desired=new.content
+            )
+            changed += 1
+    for site in gone:
+        if sites.pop(site, None) is None:
+            raise LedgerError(f"there is no site {site} in the repository", "name one that was published")
+        changed += 1
+    if not changed:
+        return ledger
+    return msgspec.structs.replace(ledger, sites=sites, published=Publication(now, revision, changed))
+
+
+def halt(ledger: Ledger, because: str, now: int) -> Ledger:
+    """Return `ledger` halted by a person; raises LedgerError where it is halted already."""
+    if ledger.halt is not None:
+        raise LedgerError(f"the rollout is halted already: {ledger.halt.because}", "lift it with `resume`")
+    return msgspec.structs.replace(ledger, halt=Halt(now, because))
+
+
+def resume(ledger: Ledger, excused: Iterable[str] = ()) -> Ledger:
+    """Return `ledger` with its halt lifted; the failures of the sites `excused` no longer count.
+
+    Raises LedgerError where nothing is halted, or a site is unknown.
+    """
+    if ledger.halt is None:
+        raise LedgerError("nothing is halted", "`status` says what the rollout waits for")
+    sites = dict(ledger.sites)
+    for site in excused:
+        entry = sites.get(site)
+        if entry is None or entry.offered is None:
+            raise LedgerError(f"nothing was offered to a site {site}", "name a site that failed")
+        sites[site] = msgspec.structs.replace(entry, offered=msgspec.structs.replace(entry.offered, is_excused=True))
+    return msgspec.structs.replace(ledger, sites=sites, halt=None)
+
+
+def _demand_rising(new: Newcomer, known: Content) -> None:
+    if new.content.sequence <= known.sequence:
+        message = f"{new.site}: sequence {new.content.sequence} is not above {known.sequence}, which is published"
+        raise LedgerError(message, "going back is old content with a new sequence: revert the change and compile it")

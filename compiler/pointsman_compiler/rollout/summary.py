@@ -1,0 +1,120 @@
+"""Where a change is and what it waits for, in ten lines; and all that is to be said of one site. Pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pointsman_compiler.rollout.health import Health
+from pointsman_compiler.rollout.ledger import Ledger
+from pointsman_compiler.rollout.promotion import Promotion, promote
+from pointsman_compiler.rollout.rules import Rules
+
+LINES_AT_MOST: Final = 10
+WIDTH: Final = 80
+_RINGS_SHOWN: Final = 5
+_REASONS_SHOWN: Final = 2
+
+
+def summarize(ledger: Ledger, rules: Rules, health: Health, now: int) -> str:
+    """Return at most ten lines of at most 80 characters: the change, the rings, what it waits for."""
+    promotion = promote(ledger, rules, health, now)
+    lines = [_headline(ledger), *_ring_lines(ledger, promotion, rules), *_next(ledger, promotion)]
+    return "".join(f"{_cut(line)}\n" for line in lines[:LINES_AT_MOST])
+
+
+def explain_site(ledger: Ledger, rules: Rules, health: Health, now: int, site: str) -> str:
+    """Return what a site has, is offered and waits for, in a few lines; `site` is one of the ledger's."""
+    entry, report = ledger.sites[site], health.get(site)
+    decision = promote(ledger, rules, health, now).decisions[site]
+    offered = "nothing" if entry.offered is None else _content(entry.offered.content.digest, entry.offered.since)
+    lines = [
+        f"{site}, ring {decision.ring}: {decision.verdict}: {decision.reason}",
+        f"  desired   {entry.desired.digest} (sequence {entry.desired.sequence})",
+        f"  offered   {offered}",
+        "  reported  nothing" if report is None else f"  reported  {_content(report.active, report.at)} {report.state}",
+    ]
+    if report is not None and report.failed:
+        lines.append(f"  failed    {report.failed} {report.code}: {report.reason}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
+    """Return the object of `--json`: the halt, the last publication, and each site's decision."""
+    published = ledger.published
+    return {
+        "halt": None
+        if ledger.halt is None
+        else {"at": _time(ledger.halt.at), "because": ledger.halt.because, "ring": ledger.halt.ring},
+        "published": None
+        if published is None
+        else {"at": _time(published.at), "revision": published.revision, "sites": published.sites},
+        "moved": list(promotion.moved),
+        "sites": {
+            site: {
+                "ring": decision.ring,
+                "verdict": decision.verdict,
+                "reason": decision.reason,
+                "desired": ledger.sites[site].desired.digest,
+                "offered": None if (offer := ledger.sites[site].offered) is None else offer.content.digest,
+            }
+            for site, decision in promotion.decisions.items()
+        },
+    }
+
+
+def decided(promotion: Promotion) -> list[str]:
+    """Return a line for each reason, with its verdict and how many sites it concerns; most first."""
+    reasons = Counter((decision.verdict, decision.reason) for decision in promotion.decisions.values())
+    return [f"{verdict:<13}{count:>7}  {reason}" for (verdict, reason), count in reasons.most_common()]
+
+
+def _headline(ledger: Ledger) -> str:
+    published, total = ledger.published, len(ledger.sites)
+    if published is None:
+        return "nothing is published yet"
+    offered = sum(not entry.is_pending for entry in ledger.sites.values())
+    revision = f" ({published.revision[:12]})" if published.revision else ""
+    return f"published {_time(published.at)}{revision}: {offered} of {total} sites have been offered it"
+
+
+def _ring_lines(ledger: Ledger, promotion: Promotion, rules: Rules) -> Iterator[str]:
+    sites, pending = Counter[str](), Counter[str]()
+    for site, decision in promotion.decisions.items():
+        sites[decision.ring] += 1
+        pending[decision.ring] += ledger.sites[site].is_pending
+    yield f"{'ring':<16}{'sites':>7}{'offered':>9}  on trial"
+    shown = rules.rings if len(rules.rings) <= _RINGS_SHOWN else rules.rings[: _RINGS_SHOWN - 1]
+    for ring in shown:
+        words = promotion.trials[ring.name].words() or "-"
+        yield f"{ring.name[:15]:<16}{sites[ring.name]:>7}{sites[ring.name] - pending[ring.name]:>9}  {words}"
+    if len(shown) < len(rules.rings):
+        names = [ring.name for ring in rules.rings[len(shown) :]]
+        total, left = sum(sites[name] for name in names), sum(pending[name] for name in names)
+        yield f"{f'{len(names)} more':<16}{total:>7}{total - left:>9}"
+
+
+def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
+    if promotion.ledger.halt is not None:
+        halt, verb = promotion.ledger.halt, "halted" if ledger.halt is not None else "to be halted"
+        return [f"{verb} since {_time(halt.at)}:", f"  {halt.because}", "next: fix, publish, then `resume`"]
+    waits = Counter(each.reason for each in promotion.decisions.values() if each.verdict == "inconclusive")
+    lines = [f"{count} wait: {reason}" for reason, count in waits.most_common(_REASONS_SHOWN)]
+    if promotion.moved:
+        return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
+    on_trial = [trial for trial in promotion.trials.values() if trial.findings]
+    if not waits and not on_trial:
+        return ["done: every site has been offered what is desired"]
+    return lines or ["done when what is on trial has proven itself"]
+
+
+def _content(digest: str, at: int) -> str:
+    return f"{digest} since {_time(at)}"
+
+
+def _time(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"

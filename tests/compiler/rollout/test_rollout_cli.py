@@ -1,0 +1,218 @@
+"""`pointsman rollout` as people run it: a real repository on disk, and a real TUF client that reads it."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from pointsman_schema.bundle import write_payload
+from pointsman_schema.canonical import canonical_bytes, digest_of
+from pointsman_schema.envelope import seal
+from support.command import pointsman
+from support.rollouts import KEYS, repository_server
+from support.small_bundle import small_bundle
+from tuf.ngclient import Updater
+
+RULES = """\
+version: 1
+rings:
+  - {name: lab, sites: [lab], soak: 0}
+  - {name: rest, soak: 0}
+spread: 0
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a repository, its keys, rules and two published and promoted sites."""
+    folder = tmp_path_factory.mktemp("fleet")
+    (folder / "sites").mkdir()
+    (folder / "sites" / "rollout.yaml").write_text(RULES)
+    good(folder, "init", "sites", "--keys", "keys")
+    for site in ("lab", "lyon"):
+        write_bundle(folder, site, "first", 1)
+    good(folder, "publish", "bundles", *KEYS)
+    good(folder, "promote", "sites", *KEYS)
+    return folder
+
+
+@pytest.fixture
+def fleet(made: Path, tmp_path: Path) -> Path:
+    """A copy of it, for one test."""
+    return Path(shutil.copytree(made, tmp_path / "fleet"))
+
+
+def write_bundle(folder: Path, site: str, title: str, sequence: int) -> bytes:
+    bundle = small_bundle(sequence)
+    config = replace(bundle.config, title=title)
+    bundle = replace(bundle, site=site, config=config, config_digest=digest_of(canonical_bytes(config)))
+    content = seal(write_payload(bundle))
+    (folder / "bundles").mkdir(exist_ok=True)
+    (folder / "bundles" / f"{site}.bundle").write_bytes(content)
+    return content
+
+
+def good(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
+    done = pointsman("rollout", *arguments, cwd=folder, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def bad(folder: Path, *arguments: str, code: int = 1) -> str:
+    done = pointsman("rollout", *arguments, cwd=folder)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr
+
+
+def offered(folder: Path, site: str) -> bytes:
+    """What a controller would take now."""
+    with repository_server(folder / "repository") as server:
+        client = folder / f"client-{site}"
+        client.mkdir(exist_ok=True)
+        root = (folder / "repository" / "metadata" / "1.root.json").read_bytes()
+        updater = Updater(str(client), f"{server.url}/metadata/", str(client), f"{server.url}/targets/", bootstrap=root)
+        found = updater.get_targetinfo(f"{site}.bundle")
+        assert found is not None
+        return Path(updater.download_target(found)).read_bytes()
+
+
+def test_what_is_published_reaches_a_client_only_when_it_is_promoted(fleet: Path) -> None:
+    before = {site: offered(fleet, site) for site in ("lab", "lyon")}
+    after = {site: write_bundle(fleet, site, "second", 2) for site in ("lab", "lyon")}
+
+    good(fleet, "publish", "bundles", *KEYS)
+    assert {site: offered(fleet, site) for site in before} == before
+
+    said = good(fleet, "promote", "sites", *KEYS)
+    assert offered(fleet, "lab") == after["lab"]
+    assert offered(fleet, "lyon") == before["lyon"]
+    assert said.splitlines()[-1] == "1 site moved"
+    assert "waits for ring lab: 1 of its sites begin now" in said
+
+
+def test_keys_stay_closed_and_the_root_keys_are_not_needed_later(fleet: Path) -> None:
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (fleet / "keys").glob("*.key")} == {
+        f"{name}.key": "0o600" for name in ("root-1", "root-2", "root-3", "targets", "snapshot", "timestamp")
+    }
+    for path in (fleet / "keys").glob("root-*"):
+        path.unlink()
+
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+
+
+def test_init_never_replaces_a_repository_or_keys(fleet: Path) -> None:
+    assert "repository is there already" in bad(fleet, "init", "sites", "--keys", "other", code=6)
+    assert "keys is there already" in bad(fleet, "init", "sites", "--repository", "other", "--keys", "keys", code=6)
+
+
+def test_a_command_gets_bundles_then_metadata_then_the_timestamp(fleet: Path) -> None:
+    write_bundle(fleet, "lab", "second", 2)
+    command = f'while read -r name; do echo "$POINTSMAN_STAGE $name" >> {fleet}/sent; done'
+
+    good(fleet, "publish", "bundles", *KEYS, "--command", command)
+
+    sent = (fleet / "sent").read_text().splitlines()
+    stages = [line.split()[0] for line in sent]
+    assert stages == sorted(stages, key=["targets", "metadata", "timestamp"].index)
+    assert [re.sub(r"[0-9a-f]{64}", "HASH", line) for line in sent] == [
+        "targets targets/HASH.lab.bundle",
+        "targets targets/HASH.ledger.json",
+        "metadata metadata/4.targets.json",
+        "metadata metadata/4.snapshot.json",
+        "timestamp metadata/timestamp.json",
+    ]
+    assert all((fleet / "repository" / line.split()[1]).exists() for line in sent)
+
+
+def test_what_could_not_be_sent_goes_out_with_the_next_change(fleet: Path) -> None:
+    write_bundle(fleet, "lab", "second", 2)
+    assert "at the stage targets" in bad(fleet, "publish", "bundles", *KEYS, "--command", "exit 3", code=6)
+
+    good(fleet, "refresh", *KEYS, "--command", f"cat >> {fleet}/sent")
+
+    names = (fleet / "sent").read_text().splitlines()
+    assert any(name.endswith(".lab.bundle") for name in names)
+    assert names[-1] == "metadata/timestamp.json"
+    assert not (fleet / "repository" / "unsent.json").exists()
+
+
+def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    good(fleet, "halt", "--because", "calls from Lyon", *KEYS)
+
+    assert "the rollout is halted: calls from Lyon" in bad(fleet, "promote", "sites", *KEYS)
+    good(fleet, "resume", *KEYS)
+    assert "1 site moved" in good(fleet, "promote", "sites", *KEYS)
+
+
+def test_status_answers_in_ten_lines(fleet: Path) -> None:
+    for site in ("lab", "lyon"):
+        write_bundle(fleet, site, "second", 2)
+    good(fleet, "publish", "bundles", *KEYS, "--revision", "0123456789abcdef")
+    good(fleet, "promote", "sites", *KEYS)
+
+    lines = good(fleet, "status", "sites").splitlines()
+
+    assert len(lines) <= 10
+    assert "(0123456789ab): 1 of 2 sites have been offered it" in lines[0]
+    assert lines[-1] == "1 wait: waits for ring lab: 1 more report of 1 (1 silent)"
+    assert "lyon, ring rest: inconclusive" in good(fleet, "status", "sites", "--site", "lyon")
+    assert json.loads(good(fleet, "status", "sites", "--json"))["sites"]["lab"]["verdict"] == "settled"
+
+
+def test_a_bundle_under_another_site_s_name_is_not_published(fleet: Path) -> None:
+    os.replace(fleet / "bundles" / "lab.bundle", fleet / "bundles" / "utrecht.bundle")
+
+    assert "utrecht.bundle is a bundle of the site lab" in bad(fleet, "publish", "bundles", *KEYS)
+
+
+def test_a_ledger_that_was_changed_behind_the_repository_s_back_is_refused(fleet: Path) -> None:
+    for path in (fleet / "repository" / "targets").glob("*.ledger.json"):
+        path.write_text(path.read_text().replace("lab", "lob"))
+
+    assert "the ledger is not the one that was signed" in bad(fleet, "status", "sites")
+
+
+def test_metadata_signed_by_nobody_is_refused(fleet: Path) -> None:
+    path = fleet / "repository" / "metadata" / "timestamp.json"
+    path.write_text(path.read_text().replace('"expires":"2', '"expires":"3'))
+
+    assert "timestamp" in bad(fleet, "refresh", *KEYS)
+
+
+def test_refresh_signs_the_rest_too_before_it_ends(fleet: Path) -> None:
+    assert good(fleet, "refresh", *KEYS) == "signed timestamp\n"
+    assert good(fleet, "refresh", *KEYS, "--at", "2400-01-01").startswith("signed 259 roles")
+
+
+def test_a_missing_key_is_named(fleet: Path) -> None:
+    assert "the key of the role timestamp is needed" in bad(fleet, "refresh", "--key", "keys/targets.key")
+
+
+def test_rules_with_problems_are_told_with_their_places(fleet: Path) -> None:
+    (fleet / "sites" / "rollout.yaml").write_text(RULES + "pins: {oslo: {}}\n")
+
+    assert "rollout.yaml:6:8: `oslo` has no" in bad(fleet, "promote", "sites", *KEYS)
+
+
+def test_replaced_keys_sign_and_old_ones_do_not(fleet: Path) -> None:
+    assert pointsman("keygen", "new", cwd=fleet).returncode == 0
+    offered(fleet, "lab")
+    roots = ["--key", "keys/root-1.key", "--key", "keys/root-3.key"]
+
+    assert "2 keys of the role root are needed, 1 were given" in bad(
+        fleet, "root", "--replace", "targets=new.key", *KEYS, *roots[:2]
+    )
+    good(fleet, "root", "--replace", "targets=new.key", *KEYS, *roots)
+    write_bundle(fleet, "lab", "second", 2)
+    assert "the key of the role targets is needed" in bad(fleet, "publish", "bundles", *KEYS)
+    content = write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", "--key", "new.key", *KEYS)
+    good(fleet, "promote", "sites", "--key", "new.key", *KEYS)
+
+    assert offered(fleet, "lab") == content

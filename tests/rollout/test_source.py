@@ -1,0 +1,305 @@
+"""The agent's source over a real repository and real web servers: what it takes, and every attack that it refuses."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_agent.sources.tuf import turn_of
+from pointsman_compiler.rollout.repository import Repository
+from securesystemslib.signer import CryptoSigner
+from support.rollouts import RepositoryServer, dripping, endless, repository_server
+from support.rolloutsites import OTHER, Fleet, Follower
+from support.sites import SITE
+from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
+
+
+async def test_what_is_offered_is_taken_once_and_the_next_one_when_it_comes(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    await follower.look()
+    second = fleet.offer_next()
+
+    await follower.look()
+
+    assert len(follower.offered) == 2
+    assert follower.offered[1] == second[SITE]
+    assert follower.told == []
+
+
+async def test_an_idle_look_takes_two_requests(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    server.requests.clear()
+
+    await follower.look()
+
+    assert server.requests == ["/metadata/2.root.json", "/metadata/timestamp.json"]
+
+
+async def test_asked_to_reload_it_offers_again_from_its_disk(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    server.requests.clear()
+    follower.source.reload()
+
+    await follower.look()
+
+    assert follower.offered[0] == follower.offered[1]
+    assert not any(path.startswith("/targets/") for path in server.requests)
+
+
+async def test_without_a_network_nothing_is_refused_and_it_goes_on_when_it_comes(fleet: Fleet) -> None:
+    with repository_server(fleet.folder / "repository") as server:
+        url = server.url
+    follower = Follower(fleet, url)
+
+    await follower.look()
+
+    assert follower.told == ["unreachable"]
+    assert not follower.stale()
+
+
+async def test_an_unreachable_repository_is_stale_when_its_last_word_has_ended(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    server.answer = unavailable
+    await follower.look()
+    assert not follower.stale()
+
+    follower.clock.at = datetime.now(UTC) + timedelta(days=3)
+    await follower.look()
+    assert follower.stale()
+
+    server.answer = lambda handler: False
+    follower.clock.at = None
+    await follower.look()
+    assert not follower.stale()
+
+
+async def test_a_site_waits_for_its_part_of_the_spread(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path / "spread", spread=3600)
+    began = datetime.now(UTC).replace(microsecond=0)
+    fleet.offer(1)
+    with repository_server(fleet.folder / "repository") as server:
+        follower = Follower(fleet, server.url)
+        offer = fleet.ledger().sites[SITE].offered
+        assert offer is not None
+        custom = {"notBefore": offer.since, "spread": 3600}
+        target = TargetFile(1, {"sha256": offer.content.sha256}, f"{SITE}.bundle", {"custom": custom})
+        turn = turn_of(target, SITE)
+
+        follower.clock.at = turn - timedelta(seconds=1)
+        await follower.look()
+        early = list(follower.offered)
+        follower.clock.at = turn
+        await follower.look()
+
+    assert began <= turn <= began + timedelta(seconds=3660)
+    assert early == []
+    assert len(follower.offered) == 1
+
+
+def test_turns_fill_the_spread_evenly_and_change_from_bundle_to_bundle() -> None:
+    def turn(site: str, sha256: str) -> float:
+        target = TargetFile(1, {"sha256": sha256}, "x", {"custom": {"notBefore": 1000, "spread": 100}})
+        return turn_of(target, site).timestamp() - 1000
+
+    turns = [turn(f"site-{number}", "a" * 64) for number in range(1000)]
+
+    assert all(0 <= one < 100 for one in turns)
+    for tenth in range(10):
+        assert 60 < sum(tenth * 10 <= one < (tenth + 1) * 10 for one in turns) < 140
+    assert turn("site-1", "a" * 64) != turn("site-1", "b" * 64)
+
+
+# --- Attacks: each is refused, with its name --------------------------------------------------------------------------
+
+
+async def test_old_metadata_is_refused_as_a_rollback_also_after_a_restart(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    old = (fleet.metadata / "timestamp.json").read_bytes()
+    fleet.offer_next()
+    await Follower(fleet, server.url).look()
+    (fleet.metadata / "timestamp.json").write_bytes(old)
+
+    restarted = Follower(fleet, server.url)
+    await restarted.look()
+
+    assert restarted.told == ["rollback"]
+    assert restarted.offered == []
+
+
+async def test_expired_metadata_is_stale_and_offers_nothing(fleet: Fleet, server: RepositoryServer) -> None:
+    fleet.offer(2, now=datetime.now(UTC) - timedelta(days=3))
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.stale()
+    assert follower.told == []
+    assert follower.offered == []
+    fleet.refresh(datetime.now(UTC))
+    await follower.look()
+    assert not follower.stale()
+    assert len(follower.offered) == 1
+
+
+async def test_the_bundle_of_another_site_in_the_place_of_ours_is_tampered(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    ours, others = (next(fleet.targets.glob(f"*.{site}.bundle")) for site in (SITE, OTHER))
+    ours.write_bytes(others.read_bytes())
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["tampered"]
+    assert follower.offered == []
+
+
+async def test_a_bin_that_was_changed_is_untrusted(fleet: Fleet, server: RepositoryServer) -> None:
+    for path in fleet.metadata.glob("*.bin-*.json"):
+        path.write_bytes(path.read_bytes().replace(b'"notBefore":1', b'"notBefore":2'))
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["untrusted"]
+    assert follower.offered == []
+
+
+async def test_a_bin_of_another_time_is_a_mix_and_match(fleet: Fleet, server: RepositoryServer) -> None:
+    old = {path.name.partition(".")[2]: path.read_bytes() for path in fleet.metadata.glob("2.bin-*.json")}
+    fleet.offer_next()
+    for name, content in old.items():
+        (fleet.metadata / f"3.{name}").write_bytes(content)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["rollback"]
+    assert follower.offered == []
+
+
+@pytest.mark.parametrize("part", ["timestamp.json", ".snapshot.json", ".targets.json", ".bundle"])
+async def test_data_without_an_end_is_too_large(fleet: Fleet, server: RepositoryServer, part: str) -> None:
+    server.answer = lambda handler: handler.path.endswith(part) and endless(handler)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["too-large"]
+    assert follower.offered == []
+
+
+async def test_a_slow_drip_is_given_up(fleet: Fleet, server: RepositoryServer) -> None:
+    server.answer = lambda handler: handler.path.endswith(".bundle") and dripping(handler)
+    follower = Follower(fleet, server.url, file_within_s=0.5)
+
+    await follower.look()
+
+    assert follower.told == ["slow"]
+    assert follower.offered == []
+
+
+async def test_a_stolen_timestamp_key_neither_brings_old_bundles_back_nor_new_ones(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    fleet.offer_next()
+    await Follower(fleet, server.url).look()
+    stamp(fleet, version=50, snapshot=2)  # the snapshot of the first offer
+
+    follower = Follower(fleet, server.url)
+    await follower.look()
+
+    assert follower.told == ["rollback"]
+    assert follower.offered == []
+
+
+async def test_a_root_rotation_brings_a_fleet_back_that_a_stolen_timestamp_key_cut_off(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    honest = (fleet.metadata / "timestamp.json").read_bytes()
+    stamp(fleet, version=2**31, snapshot=Metadata[Timestamp].from_bytes(honest).signed.snapshot_meta.version)
+    await follower.look()
+    (fleet.metadata / "timestamp.json").write_bytes(honest)
+    fleet.refresh(datetime.now(UTC))
+    await follower.look()
+    assert follower.told == ["rollback"]  # the honest timestamp is far below the thief's
+
+    stolen = fleet.keys["timestamp"]
+    fleet.keys["timestamp"] = Ed25519PrivateKey.generate()
+    repository = Repository(fleet.folder / "repository")
+    keys = [*fleet.roots[:2], *fleet.keys.values()]
+    repository.rotate({"timestamp": [fleet.keys["timestamp"]]}, keys, datetime.now(UTC))
+    newest = fleet.offer_next()
+    await follower.look()
+
+    assert follower.offered[-1] == newest[SITE]
+    fleet.keys["timestamp"] = stolen
+    stamp(fleet, version=2**31, snapshot=99)
+    await follower.look()
+    assert follower.told[-1] == "untrusted"
+
+
+async def test_a_root_that_too_few_signed_is_untrusted(fleet: Fleet, server: RepositoryServer) -> None:
+    root = Metadata.from_bytes(fleet.root)
+    root.signed.version = 2
+    root.signatures.clear()
+    root.sign(CryptoSigner(fleet.roots[0]))
+    (fleet.metadata / "2.root.json").write_bytes(root.to_bytes())
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["untrusted"]
+    assert follower.offered == []
+
+
+async def test_nonsense_in_place_of_metadata_is_told_as_such(fleet: Fleet, server: RepositoryServer) -> None:
+    (fleet.metadata / "timestamp.json").write_text(json.dumps({"signed": {}}))
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["metadata"]
+
+
+async def test_a_fault_is_told_once_and_lifted_by_offering_again(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    honest = (fleet.metadata / "timestamp.json").read_bytes()
+    (fleet.metadata / "timestamp.json").write_bytes(b"{}")
+    await follower.look()
+    await follower.look()
+    (fleet.metadata / "timestamp.json").write_bytes(honest)
+    await follower.look()
+
+    assert follower.told == ["metadata"]
+    assert follower.offered[0] == follower.offered[1]
+
+
+def unavailable(handler: SimpleHTTPRequestHandler) -> bool:
+    handler.send_error(503)
+    return True
+
+
+def stamp(fleet: Fleet, *, version: int, snapshot: int) -> None:
+    """What a thief of the timestamp key can do: sign any timestamp."""
+    path = fleet.metadata / "timestamp.json"
+    timestamp = Metadata[Timestamp].from_bytes(path.read_bytes())
+    timestamp.signed.version = version
+    timestamp.signed.snapshot_meta = MetaFile(snapshot)
+    timestamp.signatures.clear()
+    timestamp.sign(CryptoSigner(fleet.keys["timestamp"]))
+    path.write_bytes(timestamp.to_bytes())

@@ -1,0 +1,80 @@
+"""Repositories of a rollout, served by a real web server that can be made to misbehave."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
+from pathlib import Path
+from typing import Any
+
+KEYS = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
+
+Answer = Callable[[SimpleHTTPRequestHandler], bool]
+"""What happens to a request; False: it is answered as usual."""
+
+
+class RepositoryServer:
+    """A web server over a folder. `answer` may be set to misbehave; `requests` are the paths that were asked for."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.requests: list[str] = []
+        self.answer: Answer = lambda handler: False
+
+
+@contextmanager
+def repository_server(folder: Path) -> Iterator[RepositoryServer]:
+    """Serve `folder` on the loopback."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, directory=str(folder), **options)
+
+        def do_GET(self) -> None:
+            server.requests.append(self.path)
+            try:
+                if not server.answer(self):
+                    super().do_GET()
+            except OSError:
+                pass  # the client has had enough
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        listening.daemon_threads = True
+        server = RepositoryServer(f"http://127.0.0.1:{listening.server_address[1]}")
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def endless(handler: SimpleHTTPRequestHandler) -> bool:
+    """Answer with data that never ends."""
+    begin(handler)
+    while True:
+        handler.wfile.write(b" " * 65536)
+
+
+def dripping(handler: SimpleHTTPRequestHandler) -> bool:
+    """Answer with a byte now and then, for ever."""
+    begin(handler)
+    while True:
+        write(handler.wfile, b" ")
+        time.sleep(0.02)
+
+
+def begin(handler: SimpleHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+
+
+def write(stream: BufferedIOBase, content: bytes) -> None:
+    stream.write(content)
+    stream.flush()
