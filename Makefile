@@ -67,7 +67,7 @@ $(SITE_BIN)/.synced: uv.lock $(STAMP)
 	@touch $@
 
 site: $(SITE_BIN)/.synced
-	@$(SITE_BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(SITE_BIN)/mkdocs build --strict --quiet
 
 deployment: $(SITE_BIN)/.synced
 	@$(SITE_BIN)/hadolint deploy/container/Containerfile

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pointsman_agent
 import pytest
 from pointsman_agent.verification import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", ".github/*.md", "sites/**/*.md", "*/README.md")
+    for pattern in ("*.md", "docs/**/*.md", ".github/*.md", "sites/**/*.md", "*/README.md")
     for path in ROOT.glob(pattern)
     if not path.is_relative_to(ROOT / ".venv")
 )
@@ -71,3 +72,15 @@ def test_behaviour_names_every_code_of_a_refused_bundle_and_no_other() -> None:
     named = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
 
     assert sorted(named) == sorted(CODES)
+
+
+def test_troubleshooting_has_every_reason_class() -> None:
+    """Those that the code writes down as such, wherever a connection fails or ends."""
+    patterns = (r'DialError\(\s*"([a-z-]+)"', r'Refused\(\s*\d+, "([a-z0-9-]+)"', r'error="([a-z-]+)"')
+    sources = [path.read_text(encoding="utf-8") for path in Path(pointsman_agent.__file__).parent.rglob("*.py")]
+    used = {name for source in sources for pattern in patterns for name in re.findall(pattern, source)}
+    page = (ROOT / "docs" / "how-to" / "troubleshoot.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE))
+
+    assert {"dns", "tcp", "proxy", "tls", "handshake-timeout", "auth"} <= used
+    assert used <= told

@@ -39,7 +39,7 @@ def _read_file(path: Path) -> tuple[bytes | None, list[Check]]:
 
 
 def _own_proofs(place: BundleUrl, folder: Path, now: datetime) -> list[Check]:
-    secrets = [folder / name for name in (place.key, place.token) if name is not None]
+    secrets = [SecretFolder(folder).path(name) for name in (place.key, place.token) if name is not None]
     modes = [check for secret in secrets if secret.exists() for check in check_mode(secret)]
     return modes + ([] if place.certificate is None else [_own_certificate(place.certificate, now)])
 
