@@ -46,6 +46,7 @@ PAGES = (
 )
 IN_A_REPOSITORY = "review.md"
 WITH_A_PROMPT = "api.md"
+ON_ROLLOUTS = "rollout.md"
 WRITTEN_PORTS = ("9000", "9443", "9801", "9802")
 SETTLE_WITHIN_S = 20.0
 POLL_EVERY_S = 0.05
@@ -88,14 +89,15 @@ def pages_with_commands() -> list[str]:
 
 
 def test_every_page_with_commands_is_run() -> None:
-    assert pages_with_commands() == sorted([*PAGES, IN_A_REPOSITORY])
-    assert [page.name for page in DOCS.rglob("*.md") if "\n```console" in page.read_text()] == [WITH_A_PROMPT]
+    assert pages_with_commands() == sorted([*PAGES, IN_A_REPOSITORY, ON_ROLLOUTS])
+    prompted = sorted(page.name for page in DOCS.rglob("*.md") if "\n```console" in page.read_text())
+    assert prompted == [WITH_A_PROMPT, ON_ROLLOUTS]
 
 
 def test_what_is_not_run_says_why() -> None:
     titles = [title for page in pages_with_commands() for title in re.findall(r"^```sh (.*)$", text_of(page), re.M)]
 
-    assert len(titles) == 4
+    assert len(titles) == 5
     assert all(re.fullmatch(r'title="not run by the tests.*: .+"', title) for title in titles)
 
 
@@ -128,6 +130,31 @@ async def test_the_page_on_reviews_does_what_it_says(tmp_path: Path) -> None:
         for block in blocks_of(text_of(IN_A_REPOSITORY)):
             assert "FAILED" not in await shell.run(block.commands), block.commands
     assert len(list((tmp_path / "bundles").glob("*.bundle"))) == 3
+
+
+@needs("git")
+async def test_the_page_on_rollouts_does_what_it_says(tmp_path: Path) -> None:
+    """But for the metrics store, which `make rollout-demo` has, and what only an agent elsewhere can do."""
+    keys = " ".join(f"--key env:{role}" for role in ("TARGETS", "SNAPSHOT", "TIMESTAMP"))
+    prepared = (
+        f"{_ON_FAILURE} mkdir repo; cd repo; git init --quiet; cp -r {ROOT / 'sites'} sites; git add sites\n"
+        "git -c user.name=a -c user.email=a@example commit --quiet -m one\n"
+    )
+    exported = "".join(
+        f'export {role}="$(cat ../rollout-keys/{role.lower()}.key)"\n' for role in ("TARGETS", "SNAPSHOT", "TIMESTAMP")
+    )
+    async with a_shell(tmp_path) as shell:
+        assert await shell.run(prepared) == ""
+        printed = []
+        for line in prompted(ON_ROLLOUTS):
+            here = line.replace(" --health https://metrics.example", "").replace("--key env:TARGETS …", keys)
+            printed.append(await shell.run(f"({here})" if here.startswith("cd ") else here))
+            assert "FAILED" not in printed[-1], f"{here}\n{printed[-1]}"
+            if here.startswith("cd "):
+                await shell.run(exported)
+    assert "root-3.key" in printed[2]
+    assert "3 sites moved" in printed[4]
+    assert "3 of 3 sites have been offered it" in printed[5]
 
 
 async def test_an_agent_that_others_reach_starts_as_the_page_on_its_interface_says(tmp_path: Path) -> None:
@@ -223,8 +250,8 @@ def sequence_in_force(state: Path) -> int | None:
 
 def unknown_commands(text: str) -> Iterator[str]:
     """Yield each command of our programs that is none, or has an option that is none."""
-    blocks = re.findall(r"^```sh[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(?:sh|console)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
     indented = re.findall(r"^    (pointsman.*(?<=\\\\)\n.*|pointsman.*)$", text, re.MULTILINE)
     for line in [*lines, *indented, *re.findall(r"(?<!There is no )`(pointsman[^`]*)`", text)]:
         found = re.search(r"^(?:sudo |until ! )?(pointsman(?:-agent|-sim)?) ([a-z][a-z-]+)(.*)", line, re.DOTALL)
@@ -232,6 +259,9 @@ def unknown_commands(text: str) -> Iterator[str]:
             continue
         program, name, rest = found.groups()
         command = PROGRAMS[program].commands.get(name)
+        if isinstance(command, click.Group):
+            name, _, rest = rest.strip().partition(" ")
+            command = command.commands.get(name)
         options = {option for each in command.params for option in each.opts} if command else set()
         given = set(re.findall(r"(?<!\S)--[a-z-]+", re.sub(r"\s#.*|[|>].*", "", rest)))
         if command is None or not given <= options:

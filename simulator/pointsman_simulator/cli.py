@@ -256,3 +256,39 @@ def _server_context(certificate: str, key: str | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise click.UsageError(f"no usable certificate and key: {error}") from error
     return context
+
+
+@main.command()
+@click.option(
+    "--sites", default=10_000, show_default=True, type=click.IntRange(100, 100_000), help="Light controllers."
+)
+@click.option("--bad", default=30, show_default=True, type=click.IntRange(1, 100), help="Percent that fail.")
+@click.option("--poll", default=60.0, show_default=True, type=click.FloatRange(1), help="Seconds between two looks.")
+def fleet(sites: int, bad: int, poll: float) -> None:
+    """Bring a good and a bad change to thousands of sites, through a real web server and a real metrics store.
+
+    Exit code 0 when the rollout halted before a tenth of the sites had the bad one, 1 when not, 6 when a server is
+    missing or fails. Wants nginx and VictoriaMetrics.
+
+    \b
+    Example:
+      pointsman-sim fleet --sites 1000 --poll 10
+    """
+    import tempfile
+
+    import trio
+
+    from pointsman_simulator.demo.processes import ProgramFailed
+    from pointsman_simulator.rollout.servers import missing_packages
+    from pointsman_simulator.rollout.simulation import Plan, simulate
+
+    if missing := missing_packages():
+        click.echo(f"these are missing; on Debian: apt-get install {' '.join(missing)}", err=True)
+        sys.exit(FAILED)
+    code = FAILED
+    with tempfile.TemporaryDirectory(prefix="pointsman-fleet-") as folder:
+        try:
+            code = DONE if trio.run(simulate, Plan(sites, bad, poll), Path(folder), click.echo) else NO
+        except* ProgramFailed as group:
+            click.echo(f"error: {group.exceptions[0]}", err=True)
+    sys.exit(code)

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_agent.sources.tuf import turn_of
 from pointsman_compiler.rollout.repository import Repository
 from securesystemslib.signer import CryptoSigner
-from support.rollouts import RepositoryServer, dripping, endless, repository_server
+from support.rollouts import RepositoryServer, dripping, endless, repository_server, unavailable
 from support.rolloutsites import OTHER, Fleet, Follower
 from support.sites import SITE
 from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
@@ -287,11 +286,6 @@ async def test_a_fault_is_told_once_and_lifted_by_offering_again(fleet: Fleet, s
 
     assert follower.told == ["metadata"]
     assert follower.offered[0] == follower.offered[1]
-
-
-def unavailable(handler: SimpleHTTPRequestHandler) -> bool:
-    handler.send_error(503)
-    return True
 
 
 def stamp(fleet: Fleet, *, version: int, snapshot: int) -> None:

@@ -70,6 +70,12 @@ def dripping(handler: SimpleHTTPRequestHandler) -> bool:
         time.sleep(0.02)
 
 
+def unavailable(handler: SimpleHTTPRequestHandler) -> bool:
+    """Answer that it is away."""
+    handler.send_error(503)
+    return True
+
+
 def begin(handler: SimpleHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()

@@ -62,6 +62,15 @@ class Fleet:
         repository.save(promoted.ledger, list(self.keys.values()), now, moved=promoted.moved)
         return {site: content for site, (_, content) in bundles.items()}
 
+    def offer_swapped(self, sequence: int) -> None:
+        """Offer the bundle of the other site to the test's one, properly signed: what a thief of `targets` can do."""
+        newcomer, content = self._bundle(OTHER, sequence, None)
+        repository, now = Repository(self.folder / "repository"), datetime.now(UTC)
+        ledger = publish(repository.ledger(), [replace(newcomer, site=SITE)], int(now.timestamp()), None)
+        promoted = promote(ledger, self.rules, {}, int(now.timestamp()))
+        repository.add_bundles([(bundle_name(SITE, newcomer.content.sha256), content)])
+        repository.save(promoted.ledger, list(self.keys.values()), now, moved=promoted.moved)
+
     def offer_next(self) -> dict[str, bytes]:
         """Publish and promote something new to each site."""
         known = self.ledger().sites[SITE].desired.sequence

@@ -127,7 +127,7 @@ class TufSource:
         said = (fault.code, str(fault))
         if fault.code == "stale":
             log.warning("the rollout's metadata has ended", why=str(fault))
-        elif fault.code == "unreachable" and self._offered is not None:
+        elif fault.code == "unreachable" and (self._folder / "timestamp.json").exists():
             log.warning("bundle server away", why=str(fault))  # networks go and come; `stale` tells where it lasts
         elif said != self._told:
             self._told, self._offered = said, None
