@@ -1,6 +1,7 @@
 """What `deploy/` ships for a fleet: rules and dashboard name what agents push, and no site speaks for another."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+import trustme
 import yaml
 from pointsman_agent.push.exposition import expose
 from pointsman_compiler.rollout.health import Report
@@ -23,6 +25,7 @@ RULES = DEPLOY / "prometheus" / "fleet.rules.yaml"
 DASHBOARD = DEPLOY / "grafana" / "fleet.json"
 NAME = re.compile(r"pointsman_[a-z_]+")
 WITHIN_S = 40.0
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 needs_servers = pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {missing_packages()}")
 
@@ -72,6 +75,27 @@ def test_vmalert_takes_the_rules() -> None:
     done = subprocess.run(["vmalert", "-dryRun", f"-rule={RULES}"], capture_output=True, timeout=WITHIN_S, check=False)
 
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_nginx_takes_its_example(tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("fleet.example")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "fleet.pem")
+    (tmp_path / "tokens.map").write_text('"Bearer 4b5c" lyon-part-dieu;\n')
+    text = (DEPLOY / "nginx" / "fleet.conf").read_text().replace("fleet.key", "fleet.pem").replace(":443", ":8443")
+    text = text.replace("/etc/nginx/pointsman/", f"{tmp_path}/").replace("listen 443", "listen 127.0.0.1:8443")
+    paths = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
+    )
+    assert NGINX is not None
+
+    command = [NGINX, "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 @needs_servers

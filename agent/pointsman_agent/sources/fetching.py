@@ -50,7 +50,7 @@ class BoundedFetcher(FetcherInterface):
                     yield part
         except httpx2.TimeoutException as error:
             raise SlowRetrievalError(f"{url}: silent for {SILENT_AT_MOST_S:g} s") from error
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise DownloadError(f"{url}: {error}") from error
 
     def _new_client(self) -> httpx2.Client:

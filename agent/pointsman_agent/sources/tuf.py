@@ -180,7 +180,9 @@ class TufSource:
         target = updater.get_targetinfo(f"{self._site}.bundle")
         if target is None:
             raise Fault("missing", f"{self._url} offers nothing to the site {self._site} yet")
-        identity = target.hashes["sha256"]
+        identity = target.hashes.get("sha256")
+        if identity is None:
+            raise Fault("metadata", f"{target.path} is named without its SHA-256")
         if identity == self._offered:
             return None
         if target.length > LARGEST_ENVELOPE_BYTES:
