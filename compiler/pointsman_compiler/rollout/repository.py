@@ -42,7 +42,7 @@ from pointsman_compiler.writing import Staging, replace_file
 LEDGER: Final = "ledger.json"
 BIN_PREFIX: Final = "bin"
 BIN_BITS: Final = 8
-"""256 bins: a snapshot has 7.5 kB, which each site reads after each publication, and a bin of 20,000 sites has 30 kB."""
+"""256 bins: a snapshot has 7.5 kB, which a site reads after each publication, and a bin of 20,000 sites has 30 kB."""
 
 LASTS: Final = {
     "root": timedelta(days=365),
