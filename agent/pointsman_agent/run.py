@@ -231,6 +231,7 @@ def _source(settings: Settings, site: str, clock: Clock, status: Status, names: 
     if settings.rollout is None:
         if isinstance(settings.bundle, Path):
             return FileSource(settings.bundle)
+        assert settings.bundle is not None
         return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
     from pointsman_agent.sources.fetching import BoundedFetcher  # late: tuf takes 60 ms, and most run without it
     from pointsman_agent.sources.tuf import TufSource

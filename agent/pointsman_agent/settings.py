@@ -44,10 +44,10 @@ class PushSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken. With `rollout` no file is
-    followed, and the repository's own signatures are the trust."""
+    """The flags of `pointsman-agent run`. `trusted` None: unsigned bundles are taken. With `rollout` there is no
+    `bundle`, and the repository's own signatures are the trust."""
 
-    bundle: Path | BundleUrl
+    bundle: Path | BundleUrl | None
     site: str | None
     trusted: tuple[Ed25519PublicKey, ...] | None
     state: Path

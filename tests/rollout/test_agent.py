@@ -22,7 +22,7 @@ class RolloutAgent(RunningAgent):
         self._rollout = RolloutSettings(url, fleet.metadata / "1.root.json", poll_s=1)
 
     def settings(self) -> Settings:
-        return dataclasses.replace(super().settings(), trusted=None, rollout=self._rollout)
+        return dataclasses.replace(super().settings(), bundle=None, trusted=None, rollout=self._rollout)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def run(
         rollout = rollout_settings(rollout_url, rollout_root, rollout_token, rollout_poll, bundle, trust)
         is_trusted_elsewhere = allow_unsigned or rollout is not None
         settings = Settings(
-            bundle=bundle or state / "bundle",
+            bundle=bundle,
             site=site,
             trusted=trusted_keys(trust, allow_unsigned=is_trusted_elsewhere),
             state=state,

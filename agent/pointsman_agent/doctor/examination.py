@@ -24,6 +24,7 @@ async def examine(settings: Settings, clock: Clock) -> list[Check]:
     if isinstance(stored, Check):
         checks.append(stored)
         stored = StoredState()
+    assert settings.bundle is not None  # the command demands one
     envelope, found = await read_bundle(settings.bundle, settings.secrets, clock.now())
     checks += found
     bundle = None
