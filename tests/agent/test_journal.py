@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -350,6 +351,37 @@ async def test_r35_the_stop_of_an_unknown_transaction_is_kept_as_an_event(tmp_pa
         await journal.append(stop(-1))
 
     assert rows(tmp_path, "SELECT kind, transaction_key FROM events") == [("StopTransaction", None)] * 2
+
+
+async def test_meter_values_of_a_station_change_no_transaction_of_another(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        number = await started(journal, start("CP-1", meter=1000))
+        await journal.append(TransactionSample("CP-1", "[2]", number, 3500))
+        await journal.append(TransactionSample("CP-2", "[2]", number, 99_000))
+        (record,) = await journal.transactions_since("")
+
+    assert record.energy_wh == 2500
+    samples = rows(tmp_path, "SELECT station, transaction_key FROM events WHERE kind = 'MeterValues' ORDER BY id")
+    assert samples == [("CP-1", str(number)), ("CP-2", None)]
+
+
+async def test_r36_what_is_committed_is_forced_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the connection itself knows: it is no property of the file."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def recorded(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", recorded)
+    full = 2  # https://www.sqlite.org/pragma.html#pragma_synchronous
+    async with a_journal(tmp_path) as journal:
+        await journal.append(start())
+        (writer,) = opened
+
+        assert writer.execute("PRAGMA synchronous").fetchone() == (full,)
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 async def test_the_security_log_holds_what_was_appended(tmp_path: Path) -> None:

@@ -134,7 +134,11 @@ def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) ->
 
 
 def _sample(database: sqlite3.Connection, sample: TransactionSample, received: str) -> Receipt:
-    key = None if sample.transaction_id is None else str(sample.transaction_id)
+    """Kept under its transaction where that is the station's own; one of an unknown or another's id belongs to none."""
+    row = database.execute(
+        "SELECT key FROM transactions WHERE key = ? AND station = ?", (str(sample.transaction_id), sample.station)
+    ).fetchone()
+    key = None if row is None else row[0]
     return _event(database, received, sample.station, key, "MeterValues", sample.text, sample.energy_wh)
 
 
