@@ -116,6 +116,16 @@ def is_start_of(transaction: OpenTransaction, protocol: str, payload: Payload) -
     return protocol == "ocpp1.6" and said == (transaction.connector, transaction.meter_start, transaction.started)
 
 
+def begins_at(protocol: str, action: str, payload: Payload) -> int | None:
+    """Return the connector (1.6) or EVSE (2.x) at which a CALL begins a transaction, from 1 on; None for any other CALL
+    and where it names none."""
+    if protocol == "ocpp1.6":
+        at = _integer(payload, "connectorId") if action == "StartTransaction" else None
+    else:
+        at = _integer(_object(payload, "evse"), "id") if payload.get("eventType") == "Started" else None
+    return at if at is not None and at > 0 else None
+
+
 def answer(protocol: str, asked: Asked) -> Reply:
     """Return the reply to a CALL of a local station.
 
