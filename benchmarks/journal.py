@@ -75,7 +75,10 @@ def session(station: str, number: int) -> Iterator[TransactionEvent]:
         kind = "Started" if sequence == 0 else "Ended" if sequence == UPDATES + 1 else "Updated"
         badge = "" if kind == "Updated" else "04A2B1C3D4E580"
         reading = 120_000 + 100 * sequence
-        yield TransactionEvent(station, _TEXT, f"{station}-{number}", sequence, kind, badge, AT, "", 1, reading)
+        content = hash((station, number, sequence))  # what reading the message has found is not measured here
+        yield TransactionEvent(
+            station, _TEXT, f"{station}-{number}", sequence, kind, badge, AT, "", content, 1, reading
+        )
 
 
 async def grouped(path: Path, stations: int, seconds: float) -> Result:

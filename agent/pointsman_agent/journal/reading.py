@@ -15,16 +15,16 @@ _LAST_READING: Final = (
     " UNION ALL SELECT id, energy_wh FROM events WHERE transaction_key = key AND sequence IS NULL)"
     " WHERE energy_wh IS NOT NULL ORDER BY id DESC LIMIT 1)"
 )
-LATEST: Final = ("\U0010ffff", "", "")  # a place in time after all that is received
+LATEST: Final = ("\U0010ffff", "", "", "")  # a place in time after all that is received
 LAST_NUMBER: Final = 2**63 - 1
-Place = tuple[str, str, str]
-"""Where a transaction stands in a report: received, station, transaction id."""
+Place = tuple[str, str, str, str]
+"""Where a transaction stands in a report: received, station, transaction id, started: stations use ids again."""
 
 _RECORD: Final = (
     "SELECT station, transaction_id, badge, connector, started, received, stopped, ended,"
     f" max(0, coalesce(meter_stop, {_LAST_READING}) - meter_start), reason FROM transactions"
-    " WHERE received >= ?1 AND received <= ?2 AND (received, station, transaction_id) < (?2, ?3, ?4)"
-    " ORDER BY received DESC, station DESC, transaction_id DESC LIMIT ?5"
+    " WHERE received >= ?1 AND received <= ?2 AND (received, station, transaction_id, started) < (?2, ?3, ?4, ?5)"
+    " ORDER BY received DESC, station DESC, transaction_id DESC, started DESC LIMIT ?6"
 )
 
 

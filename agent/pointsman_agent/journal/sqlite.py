@@ -170,7 +170,7 @@ class SqliteJournal:
 
 
 def _place_of(record: TransactionRecord) -> reading.Place:
-    return record.received, record.station, record.transaction_id
+    return record.received, record.station, record.transaction_id, record.started
 
 
 @asynccontextmanager

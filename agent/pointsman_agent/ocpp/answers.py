@@ -26,6 +26,7 @@ from pointsman_agent.entries import (
 )
 from pointsman_agent.ocpp.frame import Frame, LocalFrameError
 from pointsman_agent.ocpp.meters import energy_wh
+from pointsman_agent.ocpp.sentagain import content_of
 
 HEARTBEAT_INTERVAL_S: Final = 300  # ours to choose; OCPP wants one heartbeat a day at least
 BOOT_AGAIN_S: Final = 30  # for a station that is not served yet (rule 41)
@@ -229,6 +230,7 @@ def _transaction_event(asked: Asked) -> Reply:
         badge=_text(_object(asked.payload, "idToken"), "idToken"),
         timestamp=_text(asked.payload, "timestamp"),
         reason=_text(info, "stoppedReason"),
+        content=content_of(asked.payload, asked.call.text),
         connector=_integer(_object(asked.payload, "evse"), "id"),
         energy_wh=energy_wh(asked.payload.get("meterValue")),
     )
