@@ -247,9 +247,16 @@ async def test_r35_an_id_that_begins_anew_ends_what_was_open_under_it(opened: Op
 
 async def test_r35_a_start_told_again_in_other_words_begins_nothing(opened: Opened) -> None:
     async with opened(FakeClock()) as journal:
-        for each in (event(0, "Started"), event(1, "Ended"), event(0, "Started", badge="04AB")):
+        for each in (event(0, "Started"), event(0, "Started", badge="04AB"), event(1, "Ended")):
             assert await journal.append(each) == Receipt()
         assert await journal.open_transactions() == {}
+
+
+async def test_r35_an_id_used_again_by_a_station_without_a_clock_is_another_transaction(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for each in (event(0, "Started", energy=0), event(1, "Ended", energy=900), event(0, "Started", energy=900)):
+            assert await journal.append(each) == Receipt()
+        assert await journal.open_transactions() == {"CP-1": 1}
 
 
 async def test_a_start_that_comes_late_belongs_to_what_has_ended_unless_it_is_of_after_its_end(opened: Opened) -> None:

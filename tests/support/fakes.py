@@ -257,7 +257,7 @@ class MemoryJournal:
 
     def _is_another(self, known: _Transaction, event: TransactionEvent) -> bool:
         if known.is_begun:
-            return event.timestamp != known.started
+            return not known.is_open or event.timestamp != known.started
         return not known.is_open and event.timestamp > known.stopped
 
     def _set_aside(self, known: _Transaction) -> str:

@@ -199,12 +199,14 @@ def _is_stored(database: sqlite3.Connection, key: str, event: TransactionEvent) 
 def _begins_another(known: _Known, event: TransactionEvent) -> bool:
     """Whether an event begins another transaction under an id that the station has used before.
 
-    One whose Started has not come yet may get it late, but not from after its end.
+    A station sends its messages in their order, so what comes after the end is no Started told again. While it is open
+    the same start may come in other words. One whose Started has not come yet may get it late, but not from after its
+    end.
     """
     if event.kind != "Started":
         return False
     if known.begun:
-        return event.timestamp != known.started
+        return known.stopped is not None or event.timestamp != known.started
     began, stopped = read_rfc3339(event.timestamp), read_rfc3339(known.stopped or "")
     return began is not None and stopped is not None and began > stopped
 
