@@ -806,6 +806,18 @@ async def test_reports_keep_the_newest_oldest_first_over_any_number_of_pages(
         ]
 
 
+async def test_transactions_of_the_same_id_and_moment_are_all_in_a_report_of_several_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman_agent.journal.sqlite.PAGE", 1)
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        for energy in (0, 1000, 2000):
+            await journal.append(event(0, "Started", energy=energy))
+            await journal.append(event(1, "Ended", energy=energy + 500))
+
+        assert [each.energy_wh for each in await journal.transactions_since("")] == [500, 500, 500]
+
+
 async def test_what_a_station_sends_is_stored_between_the_pages_of_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
