@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup test test-agent-alone docs site deployment demo rollout-demo lint types floors workflows bench bench-isolation bench-stations bench-activation fuzz soak chaos screenshots clean
+.PHONY: help setup test test-agent-alone docs site deployment demo rollout-demo lint types floors workflows bench bench-isolation bench-stations bench-activation bench-journal fuzz soak chaos screenshots clean
 
 help:
 	@echo "make demo              compile the example fleet and watch eight stations charge (20 s)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-isolation   what one misbehaving station does to the others (2 minutes)"
 	@echo "make bench-stations    a thousand stations, an outage, the return (3 minutes)"
 	@echo "make bench-activation  a bundle that takes over on a busy site (1 minute)"
+	@echo "make bench-journal     durable transaction events of 200 stations (20 s)"
 	@echo "make fuzz              the compiler against files that no person would write (MINUTES=10)"
 	@echo "make soak              2,000 stations that come, go and misbehave; every text checked (30 minutes; MINUTES=2)"
 	@echo "make clean             remove everything that make made"
@@ -113,6 +114,9 @@ bench-stations: setup
 
 bench-activation: setup
 	@$(BIN)/python -m benchmarks activation
+
+bench-journal: setup
+	@$(BIN)/python -m benchmarks.journal
 
 MINUTES ?= 10
 fuzz: setup

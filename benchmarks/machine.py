@@ -20,6 +20,14 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | _CPU_CLOCK)  # clock_getcpuclockid(3), which Python has for threads only
 
 
+def busy_seconds() -> float:
+    """Return the time that all cores together have been at work since the machine began, in whatever program, and with
+    what a hypervisor gave to others."""
+    # proc(5): the first line has user, nice, system, idle, iowait, irq, softirq, steal; guests are in user.
+    ticks = [int(each) for each in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_bytes(pid: int) -> int:
     """Return the memory of a process in user space that is in RAM; what sockets hold in the kernel is not in it."""
     # proc(5): unlike statm and status, smaps_rollup counts pages and does not estimate

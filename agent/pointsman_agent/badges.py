@@ -22,7 +22,7 @@ class Verdict(Enum):
     UNKNOWN = auto()
     """Not of this group: OCPP 1.6 calls it Invalid, 2.x Unknown."""
     CONCURRENT = auto()
-    """Charges elsewhere in the group, which refuses a second transaction."""
+    """Charges in the group already, which refuses a second transaction."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ def decide(
 
     `online: any` accepts every badge and ignores the flag `authorized`, as the reference product does; `until` still
     counts, and a contract (`token_type` eMAID) must be known. `is_charging`: the badge already has an open transaction
-    elsewhere in the group. `is_own_start`: the token is of the agent's own making, for a start that it asked for.
+    in the group that this is not about. `is_own_start`: the token is of the agent's own making, for a
+    start that it asked for.
     """
     assert group.authentication is not None
     if is_own_start:

@@ -37,6 +37,7 @@ class TransactionSample(msgspec.Struct, frozen=True):
 class TransactionEvent(msgspec.Struct, frozen=True):
     """A 2.x TransactionEvent; `kind` is Started, Updated or Ended.
 
+    `content` is a digest of all that it says: with the same transaction and sequence it is the same event sent again.
     What a station left out, although it must not: `transaction_id` is empty, `sequence` None. Such an event is kept,
     and never taken for a repeat.
     """
@@ -49,6 +50,7 @@ class TransactionEvent(msgspec.Struct, frozen=True):
     badge: str
     timestamp: str
     reason: str
+    content: int
     connector: int | None = None
     energy_wh: int | None = None
 

@@ -25,6 +25,7 @@ from pointsman_agent.ocpp.answers import (
     Payload,
     answer,
     badge_of,
+    begins_at,
     is_own_token,
     is_start_of,
     token_type_of,
@@ -318,7 +319,7 @@ class LocalOperator:
             group=group,
             now=self._clock.now(),
             time_zone=routing.config.time_zone,
-            is_charging=await self._is_charging(routing, group_name, group, number, payload),
+            is_charging=await self._is_charging(routing, group_name, group, number, call.action, payload),
             token_type=token_type_of(self.protocol, payload),
             is_own_start=await self._is_own_start(number),
         )
@@ -339,22 +340,33 @@ class LocalOperator:
         return is_own_token(number) and await self._journal.station_of_token(number) == self.identity
 
     async def _is_charging(
-        self, routing: Routing, group_name: str, group: Group, number: str, payload: Payload
+        self, routing: Routing, group_name: str, group: Group, number: str, action: str, payload: Payload
     ) -> bool:
         """Whether the badge has an earlier transaction in the group; asked only where that matters.
 
-        Earlier, for a start that is sent again must get the answer that it got first, whatever was tried since.
+        Earlier, for a start that is sent again must get the answer that it got first, whatever was tried since. With
+        Authorize a station may be about to end what the badge charges there; whether it may begin another is asked
+        again by the start (rule 35). What was open at the connector of a start ends with it.
         """
         if group.authentication is None or group.authentication.concurrent == "allow":
             return False
         own = transaction_of(self.protocol, payload)
         members = routing.stations_of(group_name)
-        for transaction in await self._journal.open_with_badge(fold_badge(number)):
+        found = await self._journal.open_with_badge(fold_badge(number))
+        if action == "Authorize":
+            stations = {transaction.station for transaction in found}
+            return self.identity not in stations and not members.isdisjoint(stations)
+        for transaction in found:
             if self._is_own(transaction, own, payload):
                 return False
-            if transaction.station in members:
+            if transaction.station in members and not self._ends(transaction, action, payload):
                 return True
         return False
+
+    def _ends(self, transaction: OpenTransaction, action: str, payload: Payload) -> bool:
+        """Whether a CALL is a start at the connector at which `transaction` is open: its end was lost."""
+        at = begins_at(self.protocol, action, payload)
+        return at is not None and (transaction.station, transaction.connector) == (self.identity, at)
 
     def _is_own(self, transaction: OpenTransaction, own: str | None, payload: Payload) -> bool:
         """Whether a CALL belongs to `transaction`: by its id, or as the same 1.6 start sent again (rule 35)."""

@@ -13,7 +13,7 @@ _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def transactions_csv(rows: Sequence[Row]) -> str:
-    """Return CSV (RFC 4180) with a header; no cell is a formula to a spreadsheet."""
+    """Return CSV (RFC 4180) with a header; no cell is a formula to a spreadsheet or a command to a terminal."""
     file = StringIO()
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
@@ -25,4 +25,12 @@ def transactions_csv(rows: Sequence[Row]) -> str:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return "" if value is None else value
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+    text = _escaped(value)
+    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
+
+
+def _escaped(text: str) -> str:
+    r"""`text` with what a terminal would act on written as Python writes it (`\x1b`): two badges stay two."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)

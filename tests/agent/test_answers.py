@@ -27,6 +27,7 @@ from pointsman_agent.ocpp.answers import (
     transaction_of,
 )
 from pointsman_agent.ocpp.frame import LocalFrameError, call_result, parse, payload_of
+from pointsman_agent.ocpp.sentagain import content_of
 from pointsman_simulator.schemas import PROTOCOLS, faults_of_call, faults_of_result
 from support.fakes import NOON
 from support.stationactions import FROM_STATIONS
@@ -277,9 +278,9 @@ def test_r36_transaction_messages_and_security_events_come_with_what_is_to_be_st
     assert entry_of("ocpp1.6", stop) == TransactionStop("CP-1", text(stop), 7, 20, AT, "Local")
     assert entry_of("ocpp1.6", "MeterValues") == TransactionSample("CP-1", text("MeterValues"), 7, 1)
     event = "TransactionEvent"
-    assert entry_of("ocpp2.0.1", event) == TransactionEvent(
-        "CP-1", text(event), "t-1", 3, "Ended", "04AB", AT, "Local", 2
-    )
+    ended = entry_of("ocpp2.0.1", event)
+    assert isinstance(ended, TransactionEvent)
+    assert ended == TransactionEvent("CP-1", text(event), "t-1", 3, "Ended", "04AB", AT, "Local", ended.content, 2)
     security = "SecurityEventNotification"
     assert entry_of("ocpp1.6", security) == SecurityEvent("CP-1", "x", "lid", AT, text(security))
 
@@ -305,7 +306,7 @@ def test_r32_what_a_transaction_message_lacks_is_stored_as_lacking() -> None:
         "CP-1", '[2, "1", "StopTransaction", {}]', -1, None, "", "Local"
     )
     assert asked("ocpp2.1", "TransactionEvent", {}).entry == TransactionEvent(
-        "CP-1", '[2, "1", "TransactionEvent", {}]', "", None, "Updated", "", "", "", None
+        "CP-1", '[2, "1", "TransactionEvent", {}]', "", None, "Updated", "", "", "", content_of({}, ""), None
     )
 
 

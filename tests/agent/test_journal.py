@@ -10,7 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import trio
 from pointsman_agent.entries import (
@@ -28,6 +30,7 @@ from pointsman_agent.entries import (
 from pointsman_agent.journal import SCHEMA_VERSION, open_journal
 from pointsman_agent.journal.writer import FREE_COMMITS, GATHER_WITHIN_S, GATHERED, Job, Pace, next_batch
 from pointsman_agent.ocpp.answers import rfc3339
+from pointsman_agent.ocpp.sentagain import content_of
 from pointsman_agent.ports import Journal, JournalFault
 from support.fakes import FakeClock, MemoryJournal
 
@@ -59,8 +62,11 @@ def event(
     transaction: str = "t-1",
     badge: str = "",
     evse: int = 1,
+    at: str = "2026-11-22T12:00:00Z",
+    energy: int | None = None,
 ) -> TransactionEvent:
-    return TransactionEvent(station, "[2]", transaction, sequence, kind, badge, "2026-11-22T12:00:00Z", "", evse)
+    content = hash((kind, badge, at, energy))
+    return TransactionEvent(station, "[2]", transaction, sequence, kind, badge, at, "", content, evse, energy)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -191,7 +197,7 @@ async def test_a_station_cannot_stop_the_transaction_of_another(opened: Opened) 
         assert await journal.open_transactions() == {"CP-1": 1}
 
 
-async def test_r35_events_are_deduplicated_by_transaction_and_sequence(opened: Opened) -> None:
+async def test_r35_events_are_deduplicated_by_transaction_sequence_and_content(opened: Opened) -> None:
     async with opened(FakeClock()) as journal:
         assert await journal.append(event(0, "Started")) == Receipt()
         assert await journal.append(event(0, "Started")) == Receipt(is_repeat=True)
@@ -200,6 +206,68 @@ async def test_r35_events_are_deduplicated_by_transaction_and_sequence(opened: O
         assert await journal.append(event(1, station="CP-2")) == Receipt()
         assert await journal.append(event(2, "Ended")) == Receipt()
         assert await journal.open_transactions() == {"CP-1": 1, "CP-2": 1}
+
+
+async def test_r35_events_of_one_sequence_number_are_kept_where_they_say_different_things(opened: Opened) -> None:
+    """Some stations send 0 always."""
+    events = [event(0, "Started"), event(0), event(0, at="2026-11-22T12:01:00Z"), event(0, "Ended")]
+    async with opened(FakeClock()) as journal:
+        for each in events:
+            assert await journal.append(each) == Receipt()
+        assert await journal.open_transactions() == {}
+        for each in events:
+            assert await journal.append(each) == Receipt(is_repeat=True)
+
+
+async def test_r35_an_id_that_a_station_uses_again_is_another_transaction(opened: Opened) -> None:
+    first = [event(0, "Started", badge="04AB"), event(1, "Ended")]
+    second = [event(0, "Started", badge="04AB", at="2026-11-22T13:00:00Z"), event(1, at="2026-11-22T13:01:00Z")]
+    async with opened(FakeClock()) as journal:
+        for each in [*first, *second]:
+            assert await journal.append(each) == Receipt()
+
+        (running,) = await journal.open_of_station("CP-1")
+        assert (running.transaction_id, running.started) == ("t-1", "2026-11-22T13:00:00Z")
+        assert await journal.open_with_badge("04ab") == [running]
+        for each in [*first, *second]:
+            assert await journal.append(each) == Receipt(is_repeat=True)
+        assert await journal.open_of_station("CP-1") == [running]
+        assert await journal.append(event(2, "Ended", at="2026-11-22T13:02:00Z")) == Receipt()
+        assert await journal.open_transactions() == {}
+
+
+async def test_r35_an_id_that_begins_anew_ends_what_was_open_under_it(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for number in range(3):
+            assert await journal.append(event(0, "Started", at=f"2026-11-22T1{number}:00:00Z")) == Receipt()
+
+        (running,) = await journal.open_of_station("CP-1")
+        assert running.started == "2026-11-22T12:00:00Z"
+
+
+async def test_r35_a_start_told_again_in_other_words_begins_nothing(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for each in (event(0, "Started"), event(0, "Started", badge="04AB"), event(1, "Ended")):
+            assert await journal.append(each) == Receipt()
+        assert await journal.open_transactions() == {}
+
+
+async def test_r35_an_id_used_again_by_a_station_without_a_clock_is_another_transaction(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        for each in (event(0, "Started", energy=0), event(1, "Ended", energy=900), event(0, "Started", energy=900)):
+            assert await journal.append(each) == Receipt()
+        assert await journal.open_transactions() == {"CP-1": 1}
+
+
+async def test_a_start_that_comes_late_belongs_to_what_has_ended_unless_it_is_of_after_its_end(opened: Opened) -> None:
+    async with opened(FakeClock()) as journal:
+        await journal.append(event(2, "Ended", at="2026-11-22T12:10:00Z"))
+        await journal.append(event(0, "Started", at="2026-11-22T12:00:00Z"))
+        assert await journal.open_transactions() == {}
+
+        await journal.append(event(1, "Ended", transaction="t-2", at="2026-11-22T12:10:00Z"))
+        await journal.append(event(0, "Started", transaction="t-2", at="2026-11-22T12:20:00Z"))
+        assert await journal.open_transactions() == {"CP-1": 1}
 
 
 async def test_r32_events_without_a_sequence_are_kept_each(opened: Opened) -> None:
@@ -352,6 +420,72 @@ async def test_r35_the_stop_of_an_unknown_transaction_is_kept_as_an_event(tmp_pa
     assert rows(tmp_path, "SELECT kind, transaction_key FROM events") == [("StopTransaction", None)] * 2
 
 
+async def test_meter_values_of_a_station_change_no_transaction_of_another(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        number = await started(journal, start("CP-1", meter=1000))
+        await journal.append(TransactionSample("CP-1", "[2]", number, 3500))
+        await journal.append(TransactionSample("CP-2", "[2]", number, 99_000))
+        (record,) = await journal.transactions_since("")
+
+    assert record.energy_wh == 2500
+    samples = rows(tmp_path, "SELECT station, transaction_key FROM events WHERE kind = 'MeterValues' ORDER BY id")
+    assert samples == [("CP-1", str(number)), ("CP-2", None)]
+
+
+async def test_r36_what_is_committed_is_forced_to_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the connection itself knows: it is no property of the file."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def recorded(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", recorded)
+    full = 2  # https://www.sqlite.org/pragma.html#pragma_synchronous
+    async with a_journal(tmp_path) as journal:
+        await journal.append(start())
+        (writer,) = opened
+
+        assert writer.execute("PRAGMA synchronous").fetchone() == (full,)
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_r35_transactions_of_the_same_id_are_reported_apart_each_with_its_own_energy(tmp_path: Path) -> None:
+    sessions: list[list[tuple[int | None, str, int]]] = [
+        [(None, "Started", 1000), (None, "Updated", 3000)],  # its end never came
+        [(0, "Started", 5000), (1, "Ended", 9000)],
+        [(0, "Started", 9000), (1, "Updated", 9500), (2, "Ended", 14_000)],
+        [(0, "Started", 14_000), (0, "Updated", 14_700)],
+    ]
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        for number, session in enumerate(sessions):
+            for minute, (sequence, kind, energy) in enumerate(session):
+                at = f"2026-11-22T1{number}:0{minute}:00Z"
+                assert await journal.append(event(sequence, kind, at=at, energy=energy)) == Receipt()
+        records = await journal.transactions_since("")
+
+    assert [(each.transaction_id, each.started[11:13], each.energy_wh, each.reason) for each in records] == [
+        ("t-1", "10", 2000, "Superseded"),
+        ("t-1", "11", 4000, ""),
+        ("t-1", "12", 5000, ""),
+        ("t-1", "13", 700, None),
+    ]
+    assert rows(tmp_path, "SELECT count(*) FROM events GROUP BY transaction_key ORDER BY min(id)") == [
+        (len(session),) for session in sessions
+    ]
+
+
+async def test_the_start_that_comes_late_says_when_a_transaction_began(tmp_path: Path) -> None:
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:30:00Z") as journal:
+        await journal.append(event(1, at="2026-11-22T12:10:00Z", energy=300))
+        await journal.append(event(0, "Started", at="2026-11-22T12:00:00Z", energy=100))
+        await journal.append(event(2, at="2026-11-22T12:20:00Z", energy=700))
+        (record,) = await journal.transactions_since("")
+
+    assert (record.started, record.energy_wh) == ("2026-11-22T12:00:00Z", 600)
+
+
 async def test_the_security_log_holds_what_was_appended(tmp_path: Path) -> None:
     async with a_journal(tmp_path) as journal:
         await journal.append(SecurityEvent("CP-1", "TamperDetectionActivated", "lid", "yesterday", "[2]"))
@@ -501,8 +635,16 @@ async def test_a_file_of_the_first_version_is_brought_up_with_all_that_is_in_it(
     database.close()
 
     async with a_journal(tmp_path) as journal:
-        assert await journal.open_transactions() == {"CP-2": 1}
-        assert await journal.append(event(1, station="CP-3", transaction="t-9")) == Receipt(is_repeat=True)
+        assert await journal.open_transactions() == {"CP-2": 1, "CP-3": 1}
+        ended = event(1, "Ended", station="CP-3", transaction="t-9", at="2026-11-20T09:00:00Z")
+        said: dict[str, Any] = {"eventType": "Ended", "timestamp": ended.timestamp, "triggerReason": "StopAuthorized"}
+        said |= {"seqNo": 1, "transactionInfo": {"transactionId": "t-9"}, "offline": True}
+        again = msgspec.structs.replace(ended, content=content_of(said, ""))
+        assert await journal.append(again) == Receipt(is_repeat=True)
+        assert await journal.append(ended) == Receipt()
+        late = event(0, "Started", station="CP-3", transaction="t-8", at="2026-11-20T07:00:00Z")
+        assert await journal.append(late) == Receipt()
+        assert [each.started for each in await journal.open_of_station("CP-3")] == ["2026-11-20T07:00:00Z"]
         assert await started(journal, start("CP-9")) == 4713
         await journal.append(StationFact("CP-1", "boot", "[2]"))
 
@@ -598,7 +740,7 @@ async def station(journal, name):
         start = TransactionStart(name, "[2]", 1, "04AB", number, "2026-11-22T12:00:00Z")
         receipt = await journal.append(start)
         print("start", name, number, receipt.transaction_id, flush=True)
-        await journal.append(TransactionEvent(name, "[2]", "t", number, "Updated", "", "2026-11-22T12:00:00Z", ""))
+        await journal.append(TransactionEvent(name, "[2]", "t", number, "Updated", "", "2026-11-22T12:00:00Z", "", 0))
         print("event", name, number, 0, flush=True)
 
 async def main():
@@ -662,6 +804,18 @@ async def test_reports_keep_the_newest_oldest_first_over_any_number_of_pages(
             ("2026-11-22T12:05:00Z", "CP-10"),
             ("2026-11-22T12:05:00Z", "CP-11"),
         ]
+
+
+async def test_transactions_of_the_same_id_and_moment_are_all_in_a_report_of_several_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman_agent.journal.sqlite.PAGE", 1)
+    async with open_journal(tmp_path / "j.sqlite3", lambda: "2026-11-22T12:00:00Z") as journal:
+        for energy in (0, 1000, 2000):
+            await journal.append(event(0, "Started", energy=energy))
+            await journal.append(event(1, "Ended", energy=energy + 500))
+
+        assert [each.energy_wh for each in await journal.transactions_since("")] == [500, 500, 500]
 
 
 async def test_what_a_station_sends_is_stored_between_the_pages_of_a_report(

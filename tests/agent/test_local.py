@@ -77,8 +77,11 @@ def a_start(badge: str = STAFF_BADGE, *, at: str = AT, call_id: str = "1") -> st
     return call("StartTransaction", fields, call_id)
 
 
-def an_event(badge: str, transaction: str = "t-1", kind: str = "Started", sequence: int = 0) -> str:
-    fields = {
+def an_event(
+    badge: str, transaction: str = "t-1", kind: str = "Started", sequence: int = 0, evse: int | None = None
+) -> str:
+    fields: dict[str, object] = {} if evse is None else {"evse": {"id": evse}}
+    fields |= {
         "eventType": kind,
         "timestamp": AT,
         "seqNo": sequence,
@@ -223,14 +226,46 @@ async def test_of_two_starts_of_a_badge_at_the_same_moment_one_is_accepted(proto
     assert sorted(info["status"] for info in infos) == ["Accepted", "ConcurrentTx"]
 
 
-@pytest.mark.parametrize("changes", [{"connectorId": 2}, {"meterStart": 11}], ids=["connector", "meter"])
-async def test_r35_another_start_with_the_same_time_is_a_second_one(changes: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({"connectorId": 2}, "ConcurrentTx"), ({"meterStart": 11}, "Accepted")],
+    ids=["connector", "meter"],
+)
+async def test_r35_another_start_with_the_same_time_is_a_second_one(changes: dict[str, int], status: str) -> None:
+    """One at the same connector ends the first; one at another would be beside it."""
     site = a_two_station_site("refuse")
     fields = {"connectorId": 1, "idTag": STAFF_BADGE, "meterStart": 10, "timestamp": AT}
 
-    _, answer = await site.answers(a_start(), call("StartTransaction", fields | changes, "2"))
+    first, second = await site.answers(a_start(), call("StartTransaction", fields | changes, "2"))
 
-    assert answer[2]["idTagInfo"] == {"status": "ConcurrentTx"}
+    assert second[2]["idTagInfo"] == {"status": status}
+    assert second[2]["transactionId"] != first[2]["transactionId"]
+
+
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"])
+async def test_a_badge_is_accepted_where_it_charges_so_that_its_driver_can_end_it(protocol: str) -> None:
+    site = a_two_station_site("refuse")
+    is_16 = protocol == "ocpp1.6"
+    start = a_start() if is_16 else an_event(STAFF_BADGE)
+    asked = {"idTag": STAFF_BADGE} if is_16 else {"idToken": {"idToken": STAFF_BADGE, "type": "ISO14443"}}
+    info = "idTagInfo" if is_16 else "idTokenInfo"
+
+    _, here = await site.answers(start, call("Authorize", asked, "2"), protocol=protocol)
+    (elsewhere,) = await site.answers(call("Authorize", asked), identity="LOC-02", protocol=protocol)
+    await site.answers(start, identity="LOC-02", protocol=protocol)  # refused, and open until its station ends it
+    (here_again,) = await site.answers(call("Authorize", asked, "3"), protocol=protocol)
+
+    answers = (here, elsewhere, here_again)
+    assert [each[2][info]["status"] for each in answers] == ["Accepted", "ConcurrentTx", "Accepted"]
+
+
+async def test_a_2x_start_at_another_evse_is_a_second_one_and_one_at_the_same_is_not() -> None:
+    site = a_two_station_site("refuse")
+    events = [an_event(STAFF_BADGE, f"t-{number}", evse=evse) for number, evse in enumerate((1, 1, 2))]
+
+    answers = await site.answers(*events, protocol="ocpp2.0.1")
+
+    assert [each[2]["idTokenInfo"]["status"] for each in answers] == ["Accepted", "Accepted", "ConcurrentTx"]
 
 
 async def test_a_badge_may_charge_twice_where_the_group_allows_it() -> None:

@@ -1,7 +1,9 @@
 """The agent as operator: stations of local groups on real sockets, transactions in a real journal."""
 
+import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pointsman_simulator.station import connect_station, report_security_event, run_session
@@ -108,6 +110,45 @@ async def test_concurrent_refuse_lets_a_badge_charge_at_one_station_of_the_group
         assert accepted.payload["idTagInfo"] == {"status": "Accepted"}
         assert again.payload == accepted.payload
         assert refused.payload["idTagInfo"] == {"status": "ConcurrentTx"}
+
+
+async def test_r35_all_that_a_station_is_answered_is_stored_when_it_uses_ids_again(tmp_path: Path) -> None:
+    def event(kind: str, sequence: int, at: str, energy: int) -> dict[str, Any]:
+        return {
+            "eventType": kind,
+            "timestamp": f"2026-11-22T{at}:00Z",
+            "triggerReason": "Authorized",
+            "seqNo": sequence,
+            "transactionInfo": {"transactionId": "1"},
+            "evse": {"id": 1},
+            "idToken": {"idToken": STAFF_BADGE, "type": "ISO14443"},
+            "meterValue": [{"timestamp": f"2026-11-22T{at}:00Z", "sampledValue": [{"value": energy}]}],
+        }
+
+    told = [
+        event("Started", 0, "10:00", 0),
+        event("Ended", 1, "11:00", 4000),
+        event("Started", 0, "12:00", 4000),
+        event("Updated", 1, "12:30", 6000),
+        event("Ended", 2, "13:00", 9000),
+        event("Started", 0, "14:00", 9000),
+        event("Ended", 0, "15:00", 9500),
+    ]
+    async with (
+        running_agent(tmp_path, a_config()) as agent,
+        connect_station(agent.url("LOC-01"), protocols=["ocpp2.0.1"]) as station,
+    ):
+        for each in told:
+            for payload in (each, each | {"offline": True}):  # told again, for its answer was lost
+                answer = await station.call("TransactionEvent", payload)
+                assert answer.payload["idTokenInfo"]["status"] == "Accepted"
+        kept = rows(agent.state, "SELECT kind, text FROM events ORDER BY id")
+        sessions = rows(
+            agent.state, "SELECT transaction_id, meter_start, meter_stop FROM transactions ORDER BY started"
+        )
+
+    assert [(kind, json.loads(str(text))[3]) for kind, text in kept] == [(each["eventType"], each) for each in told]
+    assert sessions == [("1", 0, 4000), ("1", 4000, 9000), ("1", 9000, 9500)]
 
 
 async def test_r1_a_local_station_causes_no_connection_to_any_supervision(tmp_path: Path) -> None:

@@ -1,12 +1,23 @@
-"""Transactions as the interface and the table show them, whatever stations take the time to be."""
+"""Transactions as the interface, the table and CSV show them, whatever stations take time and badge to be."""
+
+import csv
+from io import StringIO
+from pathlib import Path
 
 import pytest
-from pointsman_agent.entries import SecurityEvent, TransactionRecord
+from pointsman_agent.entries import SecurityEvent, TransactionRecord, TransactionStart, TransactionStop
 from pointsman_agent.inforce import Holder
+from pointsman_agent.journal import open_journal
 from pointsman_agent.lookingin import SecurityLog
+from pointsman_agent.preparation import prepare
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.remotecontrol import TransactionReport, transaction_row
+from pointsman_agent.transactioncsv import transactions_csv
 from pointsman_agent.transactiontables import transactions_text
+from pointsman_schema.bundle import read_payload
+from pointsman_schema.envelope import open_unverified
+from support.fakes import FakeSecrets
+from support.sites import a_bundle, a_config
 
 RECEIVED = "2026-11-22T12:00:00Z"
 
@@ -73,3 +84,71 @@ def test_the_table_shows_the_offset_of_times_where_it_changes() -> None:
     ]
     assert lines[3].split() == ["+02:00", "+01:00"]
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x9b", "\x00", "\x7f", "\u202e"])
+def test_what_a_terminal_would_act_on_is_in_neither_table_nor_csv(character: str) -> None:
+    odd = f"a{character}[2Jb"
+    record = TransactionRecord("LOC-01", odd, odd, 1, odd, RECEIVED, odd, RECEIVED, 1000, odd)
+    row = transaction_row(record, "Europe/Paris")
+    (read_back,) = csv.DictReader(StringIO(transactions_csv([row])))
+
+    assert character not in transactions_text([row]) + transactions_csv([row])
+    escaped = f"a{character.encode('unicode_escape').decode()}[2Jb"
+    assert [read_back[name] for name in ("transactionId", "badge", "reason")] == [escaped] * 3
+
+
+def test_what_is_printable_is_in_csv_as_it_is() -> None:
+    record = TransactionRecord("LOC-01", "é漢字\\n", "04ab", 1, RECEIVED, RECEIVED, None, None, None, None)
+
+    assert ",é漢字\\n," in transactions_csv([transaction_row(record, "UTC")])
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "start", "stop", "local"),
+    [
+        # Half an hour comes twice: 01:45+11:00, then 01:45+10:30.
+        (
+            "Australia/Lord_Howe",
+            "2026-04-04T14:45:00Z",
+            "2026-04-04T15:15:00Z",
+            ("2026-04-05T01:45:00+11:00", "2026-04-05T01:45:00+10:30"),
+        ),
+        # Half an hour is left out: 02:00 becomes 02:30.
+        (
+            "Australia/Lord_Howe",
+            "2026-10-03T15:29:59Z",
+            "2026-10-03T15:30:00Z",
+            ("2026-10-04T01:59:59+10:30", "2026-10-04T02:30:00+11:00"),
+        ),
+        (
+            "America/St_Johns",
+            "2026-11-01T04:00:00Z",
+            "2026-11-01T05:00:00Z",
+            ("2026-11-01T01:30:00-02:30", "2026-11-01T01:30:00-03:30"),
+        ),
+        (
+            "America/St_Johns",
+            "2026-03-08T05:29:59Z",
+            "2026-03-08T05:30:00Z",
+            ("2026-03-08T01:59:59-03:30", "2026-03-08T03:00:00-02:30"),
+        ),
+    ],
+    ids=["Lord Howe, autumn", "Lord Howe, spring", "St Johns, autumn", "St Johns, spring"],
+)
+async def test_r42_reports_of_the_night_in_which_the_clocks_change(
+    tmp_path: Path, time_zone: str, start: str, stop: str, local: tuple[str, str]
+) -> None:
+    holder = Holder()
+    holder.current = prepare(read_payload(open_unverified(a_bundle(a_config(time_zone=time_zone)))), FakeSecrets())
+    async with open_journal(tmp_path / "j.sqlite3", lambda: stop) as journal:
+        receipt = await journal.append(TransactionStart("LOC-01", "[2]", 1, "04ab", 0, start))
+        assert receipt.transaction_id is not None
+        await journal.append(TransactionStop("LOC-01", "[2]", receipt.transaction_id, 1000, stop, "Local"))
+        rows, _ = await TransactionReport(holder, journal.transactions_since).rows(None)
+
+    assert [(row["started"], row["ended"]) for row in rows] == [local]
+    (read_back,) = csv.DictReader(StringIO(transactions_csv(rows)))
+    assert (read_back["started"], read_back["ended"]) == local
+    shown = transactions_text(rows)
+    assert [moment[11:16] in shown and moment[-6:] in shown for moment in local] == [True, True]

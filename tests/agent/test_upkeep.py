@@ -164,9 +164,9 @@ def test_r41_where_nothing_is_known_any_clock_will_do() -> None:
 async def test_energy_of_a_transaction_is_what_its_meter_says(tmp_path: Path) -> None:
     async with a_journal(tmp_path, FakeClock()) as journal:
         for sequence, kind, energy in ((0, "Started", 1000), (1, "Updated", 1500), (2, "Updated", None)):
-            await journal.append(TransactionEvent("CP-1", "[2]", "t", sequence, kind, "04AB", AT, "", 1, energy))
+            await journal.append(TransactionEvent("CP-1", "[2]", "t", sequence, kind, "04AB", AT, "", 0, 1, energy))
         (running,) = await journal.transactions_since("")
-        await journal.append(TransactionEvent("CP-1", "[2]", "t", 3, "Ended", "", AT, "Local", 1, 2600))
+        await journal.append(TransactionEvent("CP-1", "[2]", "t", 3, "Ended", "", AT, "Local", 0, 1, 2600))
         (ended,) = await journal.transactions_since("")
 
     assert (running.energy_wh, running.stopped) == (500, None)

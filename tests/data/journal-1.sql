@@ -1,4 +1,5 @@
--- A journal as version 1 of its schema wrote it: an ended and an open 1.6 transaction, and one of 2.0.1.
+-- A journal as version 1 of its schema wrote it: an ended and an open 1.6 transaction, an ended one of 2.0.1
+-- and an open one whose Started has not come.
 CREATE TABLE transactions (
     key TEXT PRIMARY KEY,           -- 1.6: the id that we gave; 2.x: station and the station's own id
     station TEXT NOT NULL,
@@ -39,5 +40,7 @@ INSERT INTO transactions VALUES ('4711', 'CP-1', '4711', '04ab', 1, 10, '2026-11
 INSERT INTO transactions VALUES ('4712', 'CP-2', '4712', '04ab', 1, 10, '2026-11-20T07:59:58Z', '2026-11-20T08:00:00Z', NULL, NULL, NULL);
 INSERT INTO transactions VALUES ('CP-3/t-9', 'CP-3', 't-9', '04ab', 1, NULL, '2026-11-20T08:00:00Z', '2026-11-20T08:00:00Z', '2026-11-20T09:00:00Z', NULL, 'Local');
 INSERT INTO events (received, station, transaction_key, sequence, kind, text) VALUES ('2026-11-20T08:00:00Z', 'CP-1', '4711', NULL, 'StartTransaction', '[2]');
-INSERT INTO events (received, station, transaction_key, sequence, kind, text) VALUES ('2026-11-20T08:00:00Z', 'CP-3', 'CP-3/t-9', 1, 'Ended', '[2]');
+INSERT INTO events (received, station, transaction_key, sequence, kind, text) VALUES ('2026-11-20T08:00:00Z', 'CP-3', 'CP-3/t-9', 1, 'Ended', '[2,"17","TransactionEvent",{"eventType":"Ended","timestamp":"2026-11-20T09:00:00Z","triggerReason":"StopAuthorized","seqNo":1,"transactionInfo":{"transactionId":"t-9"}}]');
+INSERT INTO transactions VALUES ('CP-3/t-8', 'CP-3', 't-8', '', 2, NULL, '2026-11-20T07:10:00Z', '2026-11-20T08:00:00Z', NULL, NULL, NULL);
+INSERT INTO events (received, station, transaction_key, sequence, kind, text) VALUES ('2026-11-20T08:00:00Z', 'CP-3', 'CP-3/t-8', 1, 'Updated', '[2]');
 PRAGMA user_version = 1;

@@ -98,6 +98,9 @@ class _Transaction:
         self.started = started
         self.is_open = True
         self.is_superseded = False
+        self.is_begun = True
+        self.stopped = ""
+        self.earlier: str | None = None
 
     def as_open(self) -> OpenTransaction:
         """Return what is asked of an open transaction."""
@@ -115,7 +118,7 @@ class MemoryJournal:
         self._last_id = first_id
         self._transactions: dict[str, _Transaction] = {}
         self._starts: dict[tuple[object, ...], tuple[int, datetime]] = {}
-        self._sequences: set[tuple[str, int]] = set()
+        self._events: dict[str, set[tuple[int, int]]] = {}
         self._facts: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, str] = {}
         self.newest = ""
@@ -229,20 +232,41 @@ class MemoryJournal:
         if not event.transaction_id:
             return Receipt()
         key = f"{event.station}/{event.transaction_id}"
-        if event.sequence is not None:
-            if (key, event.sequence) in self._sequences:
-                return Receipt(is_repeat=True)
-            self._sequences.add((key, event.sequence))
+        known = self._transactions.get(key)
+        same = None if event.sequence is None else (event.sequence, event.content)
+        earlier = None if known is None else known.earlier
+        if same in self._events.get(key, ()) or (earlier is not None and same in self._events[earlier]):
+            return Receipt(is_repeat=True)
+        if known is not None and event.kind == "Started" and self._is_another(known, event):
+            earlier = self._set_aside(known)
+        if same is not None:
+            self._events.setdefault(key, set()).add(same)
         badge = fold_badge(event.badge)
         fresh = _Transaction(key, event.station, event.transaction_id, badge, event.timestamp)
+        fresh.is_begun, fresh.earlier = False, earlier
         transaction = self._transactions.setdefault(key, fresh)
         transaction.badge = transaction.badge or badge
         transaction.connector = transaction.connector or event.connector
         if event.kind == "Started":
+            if not transaction.is_begun:
+                transaction.is_begun, transaction.started = True, event.timestamp
             self._supersede(transaction)
         if event.kind == "Ended":
-            transaction.is_open = False
+            transaction.is_open, transaction.stopped = False, event.timestamp
         return Receipt(charges_at=self._older_with_badge(badge, key) if badge else ())
+
+    def _is_another(self, known: _Transaction, event: TransactionEvent) -> bool:
+        if known.is_begun:
+            return not known.is_open or event.timestamp != known.started
+        return not known.is_open and event.timestamp > known.stopped
+
+    def _set_aside(self, known: _Transaction) -> str:
+        del self._transactions[known.key]
+        aside = f"/{len(self._transactions)}/{known.key}"
+        self._events[aside] = self._events.pop(known.key, set())
+        known.is_open = False
+        self._transactions[aside] = known
+        return aside
 
 
 class FakeWire:

@@ -15,16 +15,16 @@ _LAST_READING: Final = (
     " UNION ALL SELECT id, energy_wh FROM events WHERE transaction_key = key AND sequence IS NULL)"
     " WHERE energy_wh IS NOT NULL ORDER BY id DESC LIMIT 1)"
 )
-LATEST: Final = ("\U0010ffff", "", "")  # a place in time after all that is received
 LAST_NUMBER: Final = 2**63 - 1
-Place = tuple[str, str, str]
-"""Where a transaction stands in a report: received, station, transaction id."""
+Place = tuple[str, int]
+"""Where a transaction stands in a report: when it was received, and the number of its row: stations use ids again."""
+LATEST: Final[Place] = ("\U0010ffff", LAST_NUMBER)  # after all that is received
 
 _RECORD: Final = (
-    "SELECT station, transaction_id, badge, connector, started, received, stopped, ended,"
+    "SELECT rowid, station, transaction_id, badge, connector, started, received, stopped, ended,"
     f" max(0, coalesce(meter_stop, {_LAST_READING}) - meter_start), reason FROM transactions"
-    " WHERE received >= ?1 AND received <= ?2 AND (received, station, transaction_id) < (?2, ?3, ?4)"
-    " ORDER BY received DESC, station DESC, transaction_id DESC LIMIT ?5"
+    " WHERE received >= ?1 AND received <= ?2 AND (received, rowid) < (?2, ?3)"
+    " ORDER BY received DESC, rowid DESC LIMIT ?4"
 )
 
 
@@ -54,9 +54,11 @@ def open_of_station(database: sqlite3.Connection, station: str) -> list[OpenTran
 
 def transactions_before(
     database: sqlite3.Connection, before: Place, moment: str, at_most: int
-) -> list[TransactionRecord]:
-    """Return the transactions received from `moment` on (RFC 3339, UTC) that stand before a place, newest first."""
-    return [TransactionRecord(*row) for row in database.execute(_RECORD, (moment, *before, at_most))]
+) -> list[tuple[int, TransactionRecord]]:
+    """Return the transactions received from `moment` on (RFC 3339, UTC) that stand before a place, newest first, each
+    with the number of its row."""
+    rows = database.execute(_RECORD, (moment, *before, at_most))
+    return [(number, TransactionRecord(*fields)) for number, *fields in rows]
 
 
 def security_events_before(

@@ -4,6 +4,7 @@ import random
 import sqlite3
 from typing import Final
 
+from pointsman_agent.ocpp.sentagain import content_of_text
 from pointsman_agent.ports import JournalFault
 
 # A 31-bit id is what every 1.6 station can hold; the random start keeps a new journal from repeating a lost one's ids.
@@ -80,7 +81,21 @@ CREATE TABLE bundle_events (
 CREATE INDEX bundle_event_age ON bundle_events (received);
 """
 
-_VERSIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
+# Stations use ids of transactions and sequence numbers again, so an event is told by its content too. Of what is there
+# only the newest can still be sent again; to read all would hold up the agent's start.
+_VERSION_4: Final = """
+ALTER TABLE transactions ADD COLUMN begun INTEGER NOT NULL DEFAULT 1;   -- 0: 2.x, the Started has not come yet
+ALTER TABLE transactions ADD COLUMN earlier TEXT;           -- key of the station's last transaction of the same id
+UPDATE transactions SET begun = 0 WHERE stopped IS NULL AND key LIKE '%/%' AND NOT EXISTS
+    (SELECT 1 FROM events WHERE transaction_key = key AND sequence IS NOT NULL AND kind = 'Started');
+ALTER TABLE events ADD COLUMN content INTEGER;              -- of a 2.x event, see ocpp.sentagain
+UPDATE events SET content = content_of(text)
+    WHERE sequence IS NOT NULL AND id > (SELECT max(id) FROM events) - 10000;
+DROP INDEX event_once;
+CREATE UNIQUE INDEX event_once ON events (transaction_key, sequence, content) WHERE sequence IS NOT NULL;
+"""
+
+_VERSIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 SCHEMA_VERSION: Final = len(_VERSIONS)
 
 
@@ -89,6 +104,7 @@ def migrate(database: sqlite3.Connection) -> None:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise JournalFault(f"the journal is of version {version}; this agent reads up to {SCHEMA_VERSION}")
+    database.create_function("content_of", 1, content_of_text, deterministic=True)
     first_id = random.SystemRandom().randrange(1, _FIRST_ID_BELOW)
     for number, statements in enumerate(_VERSIONS[version:], start=version + 1):
         text = statements.replace("{first_id}", str(first_id))

@@ -103,7 +103,8 @@ class SqliteJournal:
         Read in pages, each a job of its own, so that what stations send is stored in between.
         """
         read = partial(reading.transactions_before, moment=moment)
-        return await self._paged(read, reading.LATEST, _place_of, at_most)
+        found = await self._paged(read, reading.LATEST, lambda row: (row[1].received, row[0]), at_most)
+        return [record for _, record in found]
 
     async def security_events_since(
         self, moment: str, at_most: int = reading.MOST_IN_A_REPORT
@@ -167,10 +168,6 @@ class SqliteJournal:
             raise JournalFault(self.fault) from job.result.error
         result: Result = job.result.unwrap()  # type: ignore[assignment]  # what `work` returned, through the queue
         return result
-
-
-def _place_of(record: TransactionRecord) -> reading.Place:
-    return record.received, record.station, record.transaction_id
 
 
 @asynccontextmanager

@@ -1,10 +1,11 @@
 """An entry → rows, within the commit that its writer opened. Every statement of the journal that writes is here."""
 
 import sqlite3
-from typing import Final
+from typing import Final, NamedTuple
 
 from pointsman_schema.badgelist import fold_badge
 
+from pointsman_agent.clockoffset import read_rfc3339
 from pointsman_agent.entries import (
     BundleEvent,
     Entry,
@@ -134,29 +135,32 @@ def _stop(database: sqlite3.Connection, stop: TransactionStop, received: str) ->
 
 
 def _sample(database: sqlite3.Connection, sample: TransactionSample, received: str) -> Receipt:
-    key = None if sample.transaction_id is None else str(sample.transaction_id)
+    """Kept under its transaction where that is the station's own; one of an unknown or another's id belongs to none."""
+    row = database.execute(
+        "SELECT key FROM transactions WHERE key = ? AND station = ?", (str(sample.transaction_id), sample.station)
+    ).fetchone()
+    key = None if row is None else row[0]
     return _event(database, received, sample.station, key, "MeterValues", sample.text, sample.energy_wh)
 
 
 def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: str) -> Receipt:
-    what = (event.kind, event.text, event.energy_wh, event.sequence)
+    what = (event.kind, event.text, event.energy_wh, event.sequence, event.content)
     if not event.transaction_id:  # nobody can say which transaction it belongs to
         return _event(database, received, event.station, None, *what)
     key = f"{event.station}/{event.transaction_id}"
+    known = _known(database, key)
+    earlier = None if known is None else known.earlier
+    if earlier is not None and _is_stored(database, earlier, event):
+        return Receipt(is_repeat=True)
+    if known is not None and _begins_another(known, event) and not _is_stored(database, key, event):
+        earlier, known = _set_aside(database, known, key, event.timestamp, received), None
     receipt = _event(database, received, event.station, key, *what)
     if receipt.is_repeat:
         return receipt
-    fields = (key, event.station, event.transaction_id, fold_badge(event.badge), event.connector)
-    # The first reading that comes is the first that was taken: a station sends its events in their order. Most events
-    # change nothing here, and must not cost a page.
-    database.execute(
-        "INSERT INTO transactions (key, station, transaction_id, badge, connector, started, received, meter_start)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key)"
-        " DO UPDATE SET badge = CASE badge WHEN '' THEN excluded.badge ELSE badge END,"
-        " meter_start = coalesce(meter_start, excluded.meter_start)"
-        " WHERE badge = '' AND excluded.badge <> '' OR meter_start IS NULL AND excluded.meter_start IS NOT NULL",
-        (*fields, event.timestamp, received, event.energy_wh),
-    )
+    if known is None:
+        _insert_2x(database, event, key, earlier, received)
+    else:
+        _complete(database, known, event, key)
     if event.kind == "Started":
         _supersede(database, event.station, event.connector, key, event.timestamp, received)
     if event.kind == "Ended":
@@ -169,6 +173,92 @@ def _event_2x(database: sqlite3.Connection, event: TransactionEvent, received: s
     return Receipt(charges_at=_older_with_badge(database, fold_badge(event.badge), key))
 
 
+class _Known(NamedTuple):
+    """What is stored of a 2.x transaction already. `begun` is 0 until its Started has come."""
+
+    number: int
+    begun: int
+    started: str
+    stopped: str | None
+    badge: str
+    meter_start: int | None
+    earlier: str | None
+
+
+def _known(database: sqlite3.Connection, key: str) -> _Known | None:
+    sql = "SELECT rowid, begun, started, stopped, badge, meter_start, earlier FROM transactions WHERE key = ?"
+    row = database.execute(sql, (key,)).fetchone()
+    return None if row is None else _Known(*row)
+
+
+def _is_stored(database: sqlite3.Connection, key: str, event: TransactionEvent) -> bool:
+    sql = "SELECT 1 FROM events WHERE transaction_key = ? AND sequence = ? AND content = ?"
+    return database.execute(sql, (key, event.sequence, event.content)).fetchone() is not None
+
+
+def _begins_another(known: _Known, event: TransactionEvent) -> bool:
+    """Whether an event begins another transaction under an id that the station has used before.
+
+    A station sends its messages in their order, so what comes after the end is no Started told again. While it is open
+    the same start may come in other words. One whose Started has not come yet may get it late, but not from after its
+    end.
+    """
+    if event.kind != "Started":
+        return False
+    if known.begun:
+        return known.stopped is not None or event.timestamp != known.started
+    began, stopped = read_rfc3339(event.timestamp), read_rfc3339(known.stopped or "")
+    return began is not None and stopped is not None and began > stopped
+
+
+def _set_aside(database: sqlite3.Connection, known: _Known, key: str, timestamp: str, received: str) -> str:
+    """Give a transaction another key, for its id has begun anew; return that. If it was open, its end was lost.
+
+    The one in use keeps the plain key, so that storing an event costs no more for it. No identity holds a `/`, so that
+    no key begins with one; the row's number makes it unique.
+    """
+    aside = f"/{known.number}/{key}"
+    database.execute("UPDATE transactions SET key = ? WHERE key = ?", (aside, key))
+    database.execute(
+        "UPDATE transactions SET stopped = ?, ended = ?, reason = ? WHERE key = ? AND stopped IS NULL",
+        (timestamp, received, SUPERSEDED, aside),
+    )
+    for half in ("sequence IS NOT NULL", "sequence IS NULL"):  # each has an index of its own
+        database.execute(f"UPDATE events SET transaction_key = ? WHERE transaction_key = ? AND {half}", (aside, key))
+    return aside
+
+
+def _insert_2x(
+    database: sqlite3.Connection, event: TransactionEvent, key: str, earlier: str | None, received: str
+) -> None:
+    fields = (key, event.station, event.transaction_id, fold_badge(event.badge), event.connector, event.timestamp)
+    database.execute(
+        "INSERT INTO transactions"
+        " (key, station, transaction_id, badge, connector, started, received, meter_start, begun, earlier)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*fields, received, event.energy_wh, event.kind == "Started", earlier),
+    )
+
+
+def _complete(database: sqlite3.Connection, known: _Known, event: TransactionEvent, key: str) -> None:
+    """Add what an event tells that was not known. Most change nothing here, and must not cost a page.
+
+    The first reading that comes is the first that was taken: a station sends its events in their order.
+    """
+    if (event.badge and not known.badge) or (event.energy_wh is not None and known.meter_start is None):
+        database.execute(
+            "UPDATE transactions SET badge = CASE badge WHEN '' THEN ? ELSE badge END,"
+            " meter_start = coalesce(meter_start, ?) WHERE key = ?",
+            (fold_badge(event.badge), event.energy_wh, key),
+        )
+    if event.kind == "Started" and not known.begun:
+        database.execute(
+            "UPDATE transactions SET begun = 1, started = ?, connector = coalesce(connector, ?),"
+            " meter_start = coalesce(?, meter_start) WHERE key = ?",
+            (event.timestamp, event.connector, event.energy_wh, key),
+        )
+
+
 def _event(
     database: sqlite3.Connection,
     received: str,
@@ -178,11 +268,12 @@ def _event(
     text: str,
     energy_wh: int | None,
     sequence: int | None = None,
+    content: int | None = None,
 ) -> Receipt:
     done = database.execute(
-        "INSERT OR IGNORE INTO events (received, station, transaction_key, sequence, kind, text, energy_wh)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (received, station, key, sequence, kind, text, energy_wh),
+        "INSERT OR IGNORE INTO events (received, station, transaction_key, sequence, kind, text, energy_wh, content)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (received, station, key, sequence, kind, text, energy_wh, content),
     )
     return Receipt(is_repeat=done.rowcount == 0)
 

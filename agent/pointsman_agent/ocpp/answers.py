@@ -26,6 +26,7 @@ from pointsman_agent.entries import (
 )
 from pointsman_agent.ocpp.frame import Frame, LocalFrameError
 from pointsman_agent.ocpp.meters import energy_wh
+from pointsman_agent.ocpp.sentagain import content_of
 
 HEARTBEAT_INTERVAL_S: Final = 300  # ours to choose; OCPP wants one heartbeat a day at least
 BOOT_AGAIN_S: Final = 30  # for a station that is not served yet (rule 41)
@@ -114,6 +115,16 @@ def is_start_of(transaction: OpenTransaction, protocol: str, payload: Payload) -
     have been compared already (rule 35)."""
     said = (_integer(payload, "connectorId") or 0, _integer(payload, "meterStart") or 0, payload.get("timestamp"))
     return protocol == "ocpp1.6" and said == (transaction.connector, transaction.meter_start, transaction.started)
+
+
+def begins_at(protocol: str, action: str, payload: Payload) -> int | None:
+    """Return the connector (1.6) or EVSE (2.x) at which a CALL begins a transaction, from 1 on; None for any other CALL
+    and where it names none."""
+    if protocol == "ocpp1.6":
+        at = _integer(payload, "connectorId") if action == "StartTransaction" else None
+    else:
+        at = _integer(_object(payload, "evse"), "id") if payload.get("eventType") == "Started" else None
+    return at if at is not None and at > 0 else None
 
 
 def answer(protocol: str, asked: Asked) -> Reply:
@@ -219,6 +230,7 @@ def _transaction_event(asked: Asked) -> Reply:
         badge=_text(_object(asked.payload, "idToken"), "idToken"),
         timestamp=_text(asked.payload, "timestamp"),
         reason=_text(info, "stoppedReason"),
+        content=content_of(asked.payload, asked.call.text),
         connector=_integer(_object(asked.payload, "evse"), "id"),
         energy_wh=energy_wh(asked.payload.get("meterValue")),
     )
