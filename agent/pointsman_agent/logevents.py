@@ -20,10 +20,10 @@ EVENTS: Final = {
     "bundle in quarantine": "The bundle failed its probation lately and is not tried again yet. `reload --retry` does.",
     "bundle refused": "The old one stays in force. `doctor` tells what to do about `code`.",
     "bundle refused again": "The same bundle for the same reason as before.",
-    "bundle source failed": "A fault of the agent itself where it looks for bundles. What is in force stays, and it "
-    "looks again. Please report it.",
     "bundle server away": "The server of `--bundle` or `--rollout` does not answer. What is in force stays; it is "
     "asked again.",
+    "bundle source failed": "A fault of the agent itself where it looks for bundles. What is in force stays, and it "
+    "looks again. Please report it.",
     "cannot go back to the previous bundle yet": "A probation failed, and so did the return. It is tried again.",
     "cloned identity": "Two addresses replace each other under one identity: two devices have the same one. Give one "
     "of them another, or a password.",

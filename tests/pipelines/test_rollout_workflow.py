@@ -39,9 +39,9 @@ def runner(tmp_path: Path) -> Runner:
     (tmp_path / "bin" / "gh").chmod(0o755)
     (tmp_path / "scratch").mkdir()
     expressions = {
-        "vars.POINTSMAN_FETCH": "cp -r ../served repository",
-        "vars.POINTSMAN_PUBLISH_COMMAND": "xargs -I{} cp {} ../../served/{}",
-        "vars.POINTSMAN_HEALTH": "",
+        "secrets.POINTSMAN_FETCH": "cp -r ../served repository",
+        "secrets.POINTSMAN_PUBLISH_COMMAND": "xargs -I{} cp {} ../../served/{}",
+        "secrets.POINTSMAN_HEALTH": "",
         "secrets.POINTSMAN_FETCH_KEY": "",
         "secrets.POINTSMAN_HEALTH_TOKEN": "",
         "github.token": "token",
@@ -78,3 +78,14 @@ def test_a_release_is_published_promoted_refreshed_and_halted(runner: Runner) ->
         runner.folder / "repository" / "metadata" / "timestamp.json"
     ).read_bytes()
     assert len(list((served / "targets").glob("*.bundle"))) == 2
+
+
+def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
+    runner.expressions["secrets.POINTSMAN_FETCH"] = ""
+    (step,) = (step for step in steps(JOB) if step.get("name") == "Fetch the repository")
+
+    done = runner.run(step)
+
+    assert done.returncode == 0, done.stderr
+    assert "there is no secret POINTSMAN_FETCH" in runner.summary
+    assert all("steps.fetched.outputs.there" in each["if"] for each in steps(JOB)[2:])
