@@ -191,7 +191,10 @@ def _plain(side: Side) -> dict[str, Any]:
 
 
 def _caused(one: Downgrade, causes: Causes) -> CausedDowngrade:
-    return CausedDowngrade(one.kind, one.path, one.before, one.after, causes.of(one.path))
+    cause = causes.of(one.why or one.path)
+    if cause.file is None:  # what is gone with its map, or was never in it, is written nowhere
+        cause = causes.of(one.path[:-1])
+    return CausedDowngrade(one.kind, one.path, one.before, one.after, cause, stations=one.stations, why=one.why)
 
 
 def _new_hosts(before: Side, after: Side, causes: Causes) -> Iterator[NewHost]:

@@ -1,6 +1,6 @@
 """What is said of one site in a plan, consequence by consequence; all forms but JSON go by it. Marks nothing up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,8 @@ LISTENERS: Final[dict[ListenerKind, str]] = {
 }
 """What becomes of a listener."""
 
+DOWNGRADED_SHOWN: Final = 8
+"""Stations that are named at what is less protected."""
 _WORDS: Final[dict[Path, str]] = {("mode",): "mode", ("timeZone",): "time zone"}
 """Values that have a word of their own."""
 _GRAVE_VALUES: Final = frozenset(_WORDS.values())
@@ -77,17 +79,19 @@ def downgrade_row(one: CausedDowngrade) -> Row:
     """Return what is less protected."""
     before, after = shown_pair(one.before, one.after, one.path)
     before = "" if one.kind == "new-host" else before
-    return Row("less protected", pointer_of(one.path), before, after, DOWNGRADES[one.kind], _where(one.cause))
+    stations = f" ({_named(one.stations, DOWNGRADED_SHOWN)})" if one.stations else ""
+    subject = f"{pointer_of(one.path)}{stations}"
+    return Row("less protected", subject, before, after, DOWNGRADES[one.kind], _where(one.cause))
 
 
 def fate_sentence(site: str, fate: Fate, most: int = 8) -> str:
     """Return a fate in one line."""
-    return f"{FATES[fate.kind]}: {_named(fate, most)} ({site}), {owner_of(fate)}"
+    return f"{FATES[fate.kind]}: {_named(fate.stations, most)} ({site}), {owner_of(fate)}"
 
 
-def _named(fate: Fate, most: int) -> str:
-    left = len(fate.stations) - most
-    return ", ".join(fate.stations[:most]) + (f" and {left} more" if left > 0 else "")
+def _named(stations: Sequence[str], most: int) -> str:
+    left = len(stations) - most
+    return ", ".join(stations[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def _fate_row(fate: Fate, most: int) -> Row:
@@ -96,7 +100,7 @@ def _fate_row(fate: Fate, most: int) -> Row:
         note = "those that came through the listener below; which ones, only the controller knows"
     return Row(
         FATES[fate.kind],
-        _named(fate, most),
+        _named(fate.stations, most),
         fate.before or "",
         fate.after or "",
         note,

@@ -168,6 +168,7 @@ def _downgrade(one: CausedDowngrade) -> dict[str, Any]:
         "path": pointer_of(one.path),
         "before": without_secrets(one.before),
         "after": without_secrets(one.after),
+        "stations": one.stations,
         "origin": _origin(one.cause),
     }
 
