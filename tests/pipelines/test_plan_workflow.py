@@ -94,7 +94,7 @@ def test_a_pull_request_gets_a_summary_files_and_one_comment(
     assert run_job("plan", runner) == {"Install": 0, "Check": 0, "Plan": 0}
 
     assert runner.summary.startswith("### 1 of 3 sites changes. 1 station drops and comes back to another operator.")
-    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move"}
+    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move risk/security-downgrade"}
     plan = json.loads((repository / "plan" / "plan.json").read_text())
     assert plan["sites"][1]["moves"] == [{"station": "LYO-05", "from": "acme", "to": "volt"}]
     assert (repository / "plan" / "plan.html").read_text().startswith("<!DOCTYPE html>")
@@ -102,7 +102,7 @@ def test_a_pull_request_gets_a_summary_files_and_one_comment(
     runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
     assert run_job("comment", runner) == {"Comment": 0}
     assert [comment["body"] for comment in forge.comments] == [(repository / "plan" / "plan.md").read_text()]
-    assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move"]
+    assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move", "risk/security-downgrade"]
     ran = [step["run"] for name in ("plan", "comment") for step in every_run_step(name)]
     assert sorted(set(runner.ran)) == sorted(ran)
 
@@ -125,7 +125,7 @@ def test_what_the_policy_wants_fails_the_job_and_is_told_all_the_same(repository
     assert run_job("plan", runner)["Plan"] == 1
 
     assert "The policy wants `Acknowledge: risk/authority-move`" in runner.summary
-    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move"}
+    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move risk/security-downgrade"}
 
 
 def test_a_trailer_in_the_branch_is_found_behind_the_merge(repository: Path, runner: Runner) -> None:

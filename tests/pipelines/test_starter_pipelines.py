@@ -48,7 +48,7 @@ def test_on_github_a_pull_request_is_checked_planned_and_commented(runner: Runne
         run_all(runner, jobs["comment"])
 
         assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
-        assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move"]
+        assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move", "risk/security-downgrade"]
     assert runner.summary.startswith("### 1 of 3 sites changes.")
 
 
@@ -82,5 +82,5 @@ def test_on_gitlab_a_merge_request_is_checked_planned_and_commented(runner: Runn
             assert done.returncode == 0, done.stderr
 
         assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
-        assert forge.labels == ["bug", "risk/authority-move", "risk/reconnect"]
+        assert forge.labels == ["bug", "risk/authority-move", "risk/reconnect", "risk/security-downgrade"]
     assert json.loads((runner.folder / "code-quality.json").read_text()) == []

@@ -111,7 +111,8 @@ class Plan:
         stations: Counter[FateKind] = Counter()
         for site in self.sites:
             for fate in site.fates:
-                stations[fate.kind] += len(fate.stations)
+                if not (fate.kind == "leaves" and fate.site is not None):  # it is told where they go to
+                    stations[fate.kind] += len(fate.stations)
         return Counts(
             moves=stations["moves"],
             reconnects=stations["reconnects"],

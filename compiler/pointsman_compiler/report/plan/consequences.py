@@ -11,7 +11,7 @@ from pointsman_compiler.plan.differences import Path
 from pointsman_compiler.plan.downgrades import DOWNGRADES
 from pointsman_compiler.plan.fates import Fate
 from pointsman_compiler.plan.fleetfacts import timer_at
-from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
+from pointsman_compiler.plan.siteplan import CausedDowngrade, Change, SitePlan, ValueChange
 from pointsman_compiler.pointer import pointer_of
 from pointsman_compiler.report.plan.values import shown_pair
 from pointsman_compiler.report.plan.words import FATES, counted, owner_of, where_of
@@ -30,7 +30,13 @@ DOWNGRADED_SHOWN: Final = 8
 _WORDS: Final[dict[Path, str]] = {("mode",): "mode", ("timeZone",): "time zone"}
 """Values that have a word of their own."""
 _GRAVE_VALUES: Final = frozenset(_WORDS.values())
-_CHANGES: Final = {"added": "new", "removed": "removed", "changed": "changed", "same": "no change"}
+_CHANGES: Final[dict[Change, str]] = {
+    "added": "new",
+    "removed": "removed",
+    "renamed": "renamed",
+    "changed": "changed",
+    "same": "no change",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,9 @@ def rows(site: SitePlan, *, stations: int = 20) -> Iterator[Row]:
     """Yield what the change does to a site, the gravest first; of a fate at most `stations` are named."""
     if site.is_unknown_before:
         yield Row("unknown", "", note="it did not compile before the change, so nothing can be compared")
+    if site.renamed_from is not None:
+        note = "a bundle is for the controller of its site: this one must be told the new id"
+        yield Row("renamed", "", site.renamed_from, site.site, note, site.file)
     for fate in site.fates:
         yield _fate_row(fate, stations)
     for operator in site.gained:
@@ -98,11 +107,16 @@ def _fate_row(fate: Fate, most: int) -> Row:
     note = "by a listener, see below" if fate.is_by_listener else ""
     if fate.kind == "may reconnect":
         note = "those that came through the listener below; which ones, only the controller knows"
+    before, after = fate.before or "", fate.after or ""
+    if fate.site is not None and fate.kind == "leaves":
+        after = f"site {fate.site}"
+    elif fate.site is not None:
+        before = f"{before} at site {fate.site}"
     return Row(
         FATES[fate.kind],
         _named(fate.stations, most),
-        fate.before or "",
-        fate.after or "",
+        before,
+        after,
         note,
         _wheres(fate.causes),
     )
