@@ -76,6 +76,12 @@ def test_what_a_change_does_does_not_depend_on_how_it_is_written(case: Path, tmp
     assert fates(otherwise) == fates(written)
 
 
+def test_what_does_not_compile_has_no_label() -> None:
+    case = next(case for case in PLANS if case.name == "after-does-not-compile")
+
+    assert plan_of(case / "before", case / "after").risks == ()
+
+
 def test_the_corpus_has_every_consequence_and_every_label() -> None:
     plans = [plan_of(case / "before", case / "after") for case in PLANS]
     sites = [site for plan in plans for site in plan.sites]

@@ -85,7 +85,9 @@ class Plan:
 
     @property
     def risks(self) -> tuple[Risk, ...]:
-        """The labels of the whole."""
+        """The labels of the whole; none of a change that does not compile, since nobody knows what it would do."""
+        if not self.compiles:
+            return ()
         found = {risk for site in self.changed for risk in site.risks}
         return risks_of(
             is_change=bool(self.changed),
@@ -101,9 +103,14 @@ class Plan:
         return self.consent.missing(self.risks)
 
     @property
+    def compiles(self) -> bool:
+        """Whether the files after the change can be compiled, all of them."""
+        return not self.broken and all(one.severity != "error" for one in self.problems)
+
+    @property
     def is_admitted(self) -> bool:
         """Whether the change may be merged, as far as files and policy say."""
-        return not self.broken and not self.missing and all(one.severity != "error" for one in self.problems)
+        return self.compiles and not self.missing
 
     @property
     def counts(self) -> Counts:
