@@ -31,6 +31,7 @@ from pointsman_compiler.plan.fleetplan import Plan, fan_outs, judged_by_fleet
 from pointsman_compiler.plan.hosts import catalogue_hosts, may_name
 from pointsman_compiler.plan.siteplan import SitePlan
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.report.plan.discretion import discreet
 from pointsman_compiler.sources import SourceError, SourceTree
 from pointsman_compiler.stores import Store
 
@@ -106,7 +107,8 @@ class _Planner:
             *names,
             sites=sites,
             untouched=len(self._asked) - compiled,
-            problems=tuple(problem for problem in verdict.problems if problem.severity == "error"),
+            problems=tuple(self._told(problem) for problem in verdict.problems if problem.severity == "error"),
+            shows_badges=self._wish.show_badges,
             broken=tuple(sorted(self._broken)),
             loosened=() if self._is_first else loosened(fleet_before, fleet_after.document),
             fan_out=fan_outs(sites),
@@ -115,6 +117,9 @@ class _Planner:
             lock={site.site: site.digest_after for site in sites if site.digest_after is not None},
             files=self._files(compiled),
         )
+
+    def _told(self, problem: Problem) -> Problem:
+        return problem if self._wish.show_badges else discreet(problem)
 
     def _find_pairs(self) -> None:
         files_after, self._names = self._after.site_files()

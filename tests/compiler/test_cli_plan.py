@@ -228,6 +228,38 @@ def test_numbers_of_badges_are_told_in_any_form_only_when_asked_for(tmp_path: Pa
     assert set(map(len, asked.values())) == {2}
 
 
+ONE_BADGE = "badges: [{badge: 04A2B1C3, authorized: true}]"
+WRONG_BADGES = {
+    "twice": "badges: [{badge: DEADBEEF77}, {badge: deadbeef77}]",
+    "as a key": "badges:\n  - {DEADBEEF77: x, groups: [staff]}",
+    "as a map": "badges: {DEADBEEF77: {authorized: true}}",
+    "in a group that is not there": "badges:\n  - {badge: DEADBEEF77, groups: [staff]}",
+    "in a line that is no YAML": "badges: [{badge: DEADBEEF77",
+    "written twice in a map": "badges:\n  - {badge: 'A', DEADBEEF77: x, DEADBEEF77: x}",
+    "beside a wrong key": "activation: {spred: 1, badges: [DEADBEEF77]}",
+    "indented too little": "DEADBEEF77: {authorized: true}",
+    "in a list": "badges: [{file: list.csv}]",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_BADGES.values(), ids=WRONG_BADGES.keys())
+def test_numbers_of_badges_stand_in_no_error_of_a_plan_unless_asked_for(wrong: str, tmp_path: Path) -> None:
+    lay_out(tmp_path / "before", {"one.yaml": LOCAL})
+    csv = "badge,authorized,until\nDEADBEEF77,perhaps,\nDEADBEEF77,true,2026-02-31\n"
+    lay_out(tmp_path / "after", {"one.yaml": LOCAL.replace(ONE_BADGE, wrong), "list.csv": csv})
+    files = [tmp_path / f"plan{ending}" for ending in (".txt", ".md", ".html", ".json")]
+    writing = [part for file in files for part in ("--write", str(file))]
+
+    quiet = pointsman("plan", "before", "after", "--format", "github", *writing, cwd=tmp_path)
+    told = [quiet.stdout, quiet.stderr, *(file.read_text() for file in files)]
+    asked = pointsman("plan", "before", "after", "--show-badges", cwd=tmp_path)
+
+    assert quiet.returncode == asked.returncode == 1
+    assert [text for text in told if "deadbeef77" in text.lower()] == []
+    assert "error[PM" in quiet.stderr
+    assert "deadbeef77" in asked.stderr.lower()
+
+
 def test_the_json_of_a_plan_has_the_keys_that_others_rely_on(sides: tuple[Path, Path]) -> None:
     plan = json.loads(pointsman("plan", *sides, "--format", "json").stdout)
 

@@ -53,7 +53,8 @@ class Plan:
     `sites` are those that were compiled, sorted; `untouched` counts the others, of which every input has the same bytes
     on both sides. `broken` are sites that do not compile after the change: `problems` say why, and nothing is known of
     what would become of them. `lock` has the digest of each site that compiles, `files` those of all files where some
-    untouched sites' were left out. `before` and `after` are what people call the two sides.
+    untouched sites' were left out. Numbers of badges stand in it only where it `shows_badges`. `before` and `after` are
+    what people call the two sides.
     """
 
     before: str
@@ -68,6 +69,7 @@ class Plan:
     differing_files: int = 0
     lock: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
+    shows_badges: bool = False
 
     @property
     def total(self) -> int:

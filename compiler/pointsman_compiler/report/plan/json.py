@@ -186,5 +186,5 @@ def _origin(cause: Cause) -> dict[str, Any]:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    """Without its message, which may quote a badge's number; `pointsman check` tells it to whoever has the files."""
+    """Without its message; `pointsman check` tells it to whoever has the files."""
     return {"code": problem.code, "file": problem.place.file, "line": problem.place.line, "path": problem.path}
