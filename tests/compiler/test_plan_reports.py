@@ -12,9 +12,10 @@ import pytest
 from markdown_it import MarkdownIt
 from pointsman_compiler.plan.causes import Cause
 from pointsman_compiler.plan.fates import Fate
-from pointsman_compiler.plan.fleetplan import Plan, fan_outs
-from pointsman_compiler.plan.siteplan import SitePlan, ValueChange
+from pointsman_compiler.plan.fleetplan import FanOut, Plan, fan_outs
+from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
 from pointsman_compiler.planning import Wish, make_plan
+from pointsman_compiler.problems import Place, Problem
 from pointsman_compiler.report.plan.github import SHOWN_OF_A_LEVEL, render_github
 from pointsman_compiler.report.plan.html import render_html
 from pointsman_compiler.report.plan.json import render_json
@@ -138,6 +139,43 @@ def test_a_comment_is_never_too_long_and_says_what_was_left_out(sites: int) -> N
     shown = comment.count("<details>")
     assert shown == sites or f"{sites - shown} more sites change" in comment
     assert "stations" in "\n".join(comment.splitlines()[:10])
+
+
+def test_a_comment_is_never_too_long_whatever_files_and_revisions_are_called() -> None:
+    folder = "/".join(["_" * 200] * 4)
+    problems = tuple(
+        Problem("PM310", "error", "", "", Place(f"{folder}/{number}.yaml", 7, 1, 7, 2), "") for number in range(60)
+    )
+    cause = Cause("after", "site", f"{folder}/fleet.yaml", 12)
+    plan = hostile(60)
+    broken = Plan(
+        before=folder,
+        after=folder,
+        sites=plan.sites,
+        problems=problems,
+        broken=tuple(f"s{number}" for number in range(60)),
+        loosened=(CausedDowngrade("policy-loosened", ("policy", "requireTls"), True, False, cause),) * 3,
+        fan_out=tuple(FanOut(f"{folder}/{number}.yaml", 1, "after", ("a", "b"), 2) for number in range(12)),
+    )
+
+    comment = render_markdown(broken)
+
+    assert len(comment) <= LONGEST
+    assert comment.count("<details>") == comment.count("</details>")
+    assert "60 sites do not compile" in comment.splitlines()[0]
+    assert "PM310" in comment
+    assert comment.endswith("</sub>\n")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_comment_says_whether_numbers_of_badges_are_left_out(asked: bool) -> None:
+    before, after = (Folder(PLANS / "badges-gained-lost-changed" / side) for side in ("before", "after"))
+    plan = make_plan(before, after, ("main", "HEAD"), Wish(AT, show_badges=asked), lambda found, _: iter(found))
+
+    comment = render_markdown(plan)
+
+    assert ("Badge numbers are left out." in comment) is not asked
+    assert ("badges gained" in comment) is asked
 
 
 def test_a_page_loads_nothing_and_admits_no_style_but_its_own() -> None:
