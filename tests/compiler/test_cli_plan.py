@@ -81,6 +81,37 @@ def test_a_side_after_without_sites_is_told_and_one_before_is_a_beginning(reposi
     assert "1 site is new" in added.stdout
 
 
+def test_a_clone_without_files_is_told_and_the_remedy_helps(repository: Path, tmp_path: Path) -> None:
+    commit(repository, {"sites/one.yaml": MOVED}, "Move\n\nAcknowledge: risk/reconnect")
+    git(repository, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{repository}", "partial")
+    clone = tmp_path / "partial"
+    revisions = [git(repository, "rev-parse", name) for name in ("base", "main")]
+
+    lacking = pointsman("plan", *revisions, "--root", "sites", cwd=clone)
+    remedy = re.search("`git (.*?)`", lacking.stderr)
+    assert remedy is not None, lacking.stderr
+    git(clone, *remedy[1].split())
+    whole = pointsman("plan", *revisions, "--root", "sites", cwd=clone)
+
+    assert lacking.returncode == 6
+    assert "git lacks the content of some files" in " ".join(lacking.stderr.split())
+    assert "Traceback" not in lacking.stderr
+    assert (whole.returncode, whole.stderr) == (0, "")
+
+
+def test_a_repository_that_lacks_a_file_is_told(repository: Path) -> None:
+    blob = git(repository, "rev-parse", "main:sites/one.yaml")
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+
+    done = pointsman("plan", "base", "main", "--root", "sites", cwd=repository)
+
+    assert done.returncode == 6
+    assert "git lacks the content of one.yaml" in " ".join(done.stderr.split())
+    assert "git fsck" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_exit_codes_say_whether_something_changes_only_where_asked(sides: tuple[Path, Path]) -> None:
     codes = [
         pointsman("plan", *arguments).returncode
