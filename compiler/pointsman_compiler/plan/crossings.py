@@ -7,14 +7,14 @@ the same by its stations: one that goes and one that comes are one if they share
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from difflib import SequenceMatcher
+from itertools import takewhile
 from typing import Final
 
 from pointsman_compiler.plan.fates import Fate, in_order
 from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan
 
-MOST_PAIRS: Final = 100_000
-"""An identity that so many sites lose and gain tells nobody apart."""
+MOST_PAIRS: Final = 10_000
+"""An identity of which there are more pairs of a site that loses it and one that gains it tells nobody apart."""
 
 Way = tuple[str, str]
 """The ids of two sites: from, to. Before the change, and after it."""
@@ -25,9 +25,11 @@ def renamed_sites(plans: Iterable[SitePlan]) -> dict[str, str]:
     gone = {plan.site: plan for plan in plans if plan.change == "removed" and plan.fates}
     come = {plan.site: plan for plan in plans if plan.change == "added"}
     found: dict[str, str] = {}
+    taken: set[str] = set()
     for old, new in [*_equals(gone.values(), come.values()), *_alike(gone, come)]:
-        if new not in found and old not in found.values():
+        if new not in found and old not in taken:
             found[new] = old
+            taken.add(old)
     return found
 
 
@@ -37,8 +39,10 @@ def ways_of_stations(plans: Collection[SitePlan]) -> dict[Way, frozenset[str]]:
     shared = _shared(leaving, joining)
     found: dict[Way, set[str]] = defaultdict(set)
     for station in leaving.keys() & joining.keys():
+        sources = sorted(leaving[station])
+        tells_apart = len(sources) * len(joining[station]) <= MOST_PAIRS
         for to in joining[station]:
-            others = [site for site in leaving[station] if site != to]
+            others = [site for site in (sources if tells_apart else sources[:2]) if site != to]
             if others:
                 source = min(others, key=lambda site: (-shared[site, to], site))
                 found[source, to].add(station)
@@ -52,6 +56,8 @@ def with_ways(
 ) -> list[SitePlan]:
     """Return `plans` in which the stations of `ways` move from site to site, with what is less protected for them."""
     plans = list(plans)
+    if not ways:
+        return plans
     goes_to = {(way[0], station): way[1] for way in sorted(ways, reverse=True) for station in ways[way]}
     comes_from = {(way[1], station): way[0] for way in ways for station in ways[way]}
     owners = {(plan.site, station): fate.before for plan, fate, station in _each(plans) if fate.kind == "leaves"}
@@ -105,7 +111,7 @@ def _alike(gone: Mapping[str, SitePlan], come: Mapping[str, SitePlan]) -> list[W
     for (old, new), count in shared.items():
         most = max(_size(gone[old]), _size(come[new]))
         if 2 * count > most:
-            ranked.append((-count / most, -SequenceMatcher(None, old, new).ratio(), old, new))
+            ranked.append((-count / most, -_likeness(old, new), old, new))
     return [(old, new) for _, _, old, new in sorted(ranked)]
 
 
@@ -116,6 +122,15 @@ def _shared(leaving: Mapping[str, Collection[str]], joining: Mapping[str, Collec
         if len(leaving[station]) * len(joining[station]) <= MOST_PAIRS:
             found.update((old, new) for old in leaving[station] for new in joining[station])
     return found
+
+
+def _likeness(one: str, other: str) -> int:
+    """How many characters two names begin and end with together."""
+    return _in_common(one, other) + _in_common(one[::-1], other[::-1])
+
+
+def _in_common(one: str, other: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _size(plan: SitePlan) -> int:
