@@ -57,7 +57,8 @@ SAME_TABLE = {"authentication": "groupAuthentication", "localGroup": "group"}
 """Definitions whose keys are those of another one."""
 
 ONE_OF_TWO = (
-    "A plan, and each site in it, has every label that fits; `risk/reload` only where nobody drops. "
+    "A plan, and each site in it, has every label that fits; `risk/reload` only where nobody drops. A plan of files "
+    "that do not compile has none. "
     f"`risk/fleet-wide` is half of the fleet, if that is more than two sites, or {FLEET_WIDE_SITES} sites."
 )
 

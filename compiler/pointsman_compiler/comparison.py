@@ -7,7 +7,7 @@ before that, a name is told by the letters and digits that it must be written wi
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Final
@@ -16,7 +16,7 @@ from pointsman_compiler.git import blob_hash
 from pointsman_compiler.judging import Judge, Judged, Opened, SiteReport
 from pointsman_compiler.plan.causes import Side
 from pointsman_compiler.plan.fleetfacts import SiteFacts, facts_of
-from pointsman_compiler.plan.siteplan import SitePlan, compare, unknown_before
+from pointsman_compiler.plan.siteplan import SitePlan, compare, compare_crossing, unknown_before, unknown_removed
 from pointsman_compiler.sources import FLEET_FILE, SourceError, SourceTree
 from pointsman_compiler.stores import Found, Store
 from pointsman_compiler.stores.commit import Commit
@@ -50,7 +50,10 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The recipe of a run over the sites of two stores, by id. `differing` are the files that differ between them."""
+    """The recipe of a run over the sites of two stores, by id. `differing` are the files that differ between them.
+
+    `crossing` has the stations that go from the site before to the site after, where a pair is of two sites.
+    """
 
     before: Store
     after: Store
@@ -58,6 +61,7 @@ class Comparison:
     pairs: Mapping[str, Pair]
     differing: frozenset[str]
     show_badges: bool = False
+    crossing: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def begin(self) -> Callable[[str], Compared]:
         """Return the work on one site, by its id."""
@@ -82,13 +86,16 @@ class _Comparer:
             return Compared(site, compare(after, after) if after is not None else None, report, _facts(after))
         is_same_file = pair.before == pair.after and pair.before not in self._recipe.differing
         _, before = self._before.judge(opened_after if is_same_file else self._before.open(pair.before))
-        return Compared(site, self._plan(pair, before, after), report, _facts(before))
+        return Compared(site, self._plan(site, pair, before, after), report, _facts(before))
 
-    def _plan(self, pair: Pair, before: Side | None, after: Side | None) -> SitePlan | None:
+    def _plan(self, site: str, pair: Pair, before: Side | None, after: Side | None) -> SitePlan | None:
         if pair.after is not None and after is None:
             return None
         if pair.before is not None and before is None:
-            return unknown_before(after) if after is not None else None
+            return unknown_before(after) if after is not None else unknown_removed(site, pair.before)
+        stations = self._recipe.crossing.get(site)
+        if stations is not None and before is not None and after is not None:
+            return compare_crossing(before, after, self._recipe.differing, stations)
         return compare(before, after, self._recipe.differing, show_badges=self._recipe.show_badges)
 
 

@@ -25,16 +25,20 @@ from pointsman_compiler.crew import run
 from pointsman_compiler.document import Document
 from pointsman_compiler.judging import Judge, SiteReport, site_id
 from pointsman_compiler.plan.consent import consent, loosened
+from pointsman_compiler.plan.crossings import renamed_sites, ways_of_stations, with_ways
 from pointsman_compiler.plan.fleetfacts import FleetFacts
 from pointsman_compiler.plan.fleetplan import Plan, fan_outs, judged_by_fleet
 from pointsman_compiler.plan.hosts import catalogue_hosts, may_name
 from pointsman_compiler.plan.siteplan import SitePlan
 from pointsman_compiler.problems import Problem
+from pointsman_compiler.report.plan.discretion import discreet
 from pointsman_compiler.sources import SourceError, SourceTree
 from pointsman_compiler.stores import Store
 
 UNTOUCHED_AT_MOST: Final = 300
 """Untouched sites that are compiled all the same: less than half a second's work."""
+
+NO_CROSSING: Final[Mapping[str, frozenset[str]]] = {}
 
 Watch = Callable[[Iterable[Compared], int], Iterator[Compared]]
 """Passes results on while somebody looks, who is told how many there will be."""
@@ -91,7 +95,9 @@ class _Planner:
 
     def plan(self, names: tuple[str, str]) -> Plan:
         self._find_pairs()
-        found = self._compared()
+        compared = self._compared()
+        compiled = len(compared) + len(self._broken)
+        found = self._with_crossings(compared)
         fleet_before, fleet_after = self._fleet(self._before), Judge(self._after, self._wish.at).fleet
         self._facts.hosts |= catalogue_hosts(fleet_before)
         seen = self._seen(found)
@@ -100,16 +106,20 @@ class _Planner:
         return Plan(
             *names,
             sites=sites,
-            untouched=len(self._asked) - len(sites) - len(self._broken),
-            problems=tuple(problem for problem in verdict.problems if problem.severity == "error"),
+            untouched=len(self._asked) - compiled,
+            problems=tuple(self._told(problem) for problem in verdict.problems if problem.severity == "error"),
+            shows_badges=self._wish.show_badges,
             broken=tuple(sorted(self._broken)),
             loosened=() if self._is_first else loosened(fleet_before, fleet_after.document),
             fan_out=fan_outs(sites),
             consent=consent(fleet_before, fleet_after.document, self._wish.given),
             differing_files=len(self._differing),
             lock={site.site: site.digest_after for site in sites if site.digest_after is not None},
-            files=self._files(len(sites) + len(self._broken)),
+            files=self._files(compiled),
         )
+
+    def _told(self, problem: Problem) -> Problem:
+        return problem if self._wish.show_badges else discreet(problem)
 
     def _find_pairs(self) -> None:
         files_after, self._names = self._after.site_files()
@@ -146,14 +156,39 @@ class _Planner:
                 self._broken.append(one.site)
         return plans
 
-    def _run(self, sites: Sequence[str]) -> Generator[Compared]:
+    def _with_crossings(self, plans: list[SitePlan]) -> list[SitePlan]:
+        """Sites that have another id now as one site each, and stations that go from site to site as moving there."""
+        renamed = renamed_sites(plans)
+        pairs = {new: Pair(self._pairs[old].before, self._pairs[new].after) for new, old in renamed.items()}
+        told = {one.site: one.plan for one in self._run(sorted(pairs), pairs) if one.plan is not None}
+        gone = {renamed[new] for new in told}
+        plans = [told.get(plan.site, plan) for plan in plans if plan.site not in gone]
+        ways = ways_of_stations(plans)
+        keys = {f"{old} to {new}": (old, new) for old, new in ways}
+        pairs = {
+            key: Pair(self._pairs[renamed.get(old, old)].before, self._pairs[new].after)
+            for key, (old, new) in keys.items()
+        }
+        crossing = {key: ways[way] for key, way in keys.items()}
+        found = self._run(sorted(pairs), pairs, crossing)
+        return with_ways(plans, ways, {keys[one.site]: one.plan.downgrades for one in found if one.plan is not None})
+
+    def _run(
+        self,
+        sites: Sequence[str],
+        pairs: Mapping[str, Pair] | None = None,
+        crossing: Mapping[str, frozenset[str]] = NO_CROSSING,
+    ) -> Generator[Compared]:
+        if not sites:
+            return
         recipe = Comparison(
             self._before.store,
             self._after.store,
             self._wish.at,
-            self._pairs,
+            self._pairs if pairs is None else pairs,
             self._differing,
             self._wish.show_badges,
+            crossing,
         )
         with closing(run(recipe, sites, self._wish.jobs)) as results:
             yield from self._watch(results, len(sites))

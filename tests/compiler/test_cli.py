@@ -271,6 +271,15 @@ def test_a_key_is_private_and_never_replaced(tmp_path: Path, key: Path) -> None:
     assert key.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "/"])
+def test_a_key_pair_wants_a_name(name: str, tmp_path: Path) -> None:
+    done = pointsman("keygen", name, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "NAME is what the two files are called" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_key_with_a_passphrase_needs_it(root: Path, tmp_path: Path) -> None:
     right, wrong = {"POINTSMAN_PASSPHRASE": "correct horse"}, {"POINTSMAN_PASSPHRASE": "battery staple"}
     assert pointsman("keygen", tmp_path / "safe", "--passphrase", environment=right).returncode == 0

@@ -81,6 +81,37 @@ def test_a_side_after_without_sites_is_told_and_one_before_is_a_beginning(reposi
     assert "1 site is new" in added.stdout
 
 
+def test_a_clone_without_files_is_told_and_the_remedy_helps(repository: Path, tmp_path: Path) -> None:
+    commit(repository, {"sites/one.yaml": MOVED}, "Move\n\nAcknowledge: risk/reconnect")
+    git(repository, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{repository}", "partial")
+    clone = tmp_path / "partial"
+    revisions = [git(repository, "rev-parse", name) for name in ("base", "main")]
+
+    lacking = pointsman("plan", *revisions, "--root", "sites", cwd=clone)
+    remedy = re.search("`git (.*?)`", lacking.stderr)
+    assert remedy is not None, lacking.stderr
+    git(clone, *remedy[1].split())
+    whole = pointsman("plan", *revisions, "--root", "sites", cwd=clone)
+
+    assert lacking.returncode == 6
+    assert "git lacks the content of some files" in " ".join(lacking.stderr.split())
+    assert "Traceback" not in lacking.stderr
+    assert (whole.returncode, whole.stderr) == (0, "")
+
+
+def test_a_repository_that_lacks_a_file_is_told(repository: Path) -> None:
+    blob = git(repository, "rev-parse", "main:sites/one.yaml")
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+
+    done = pointsman("plan", "base", "main", "--root", "sites", cwd=repository)
+
+    assert done.returncode == 6
+    assert "git lacks the content of one.yaml" in " ".join(done.stderr.split())
+    assert "git fsck" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_exit_codes_say_whether_something_changes_only_where_asked(sides: tuple[Path, Path]) -> None:
     codes = [
         pointsman("plan", *arguments).returncode
@@ -226,6 +257,38 @@ def test_numbers_of_badges_are_told_in_any_form_only_when_asked_for(tmp_path: Pa
     asked = told("after", "--show-badges")
     assert asked.pop("github") == set()
     assert set(map(len, asked.values())) == {2}
+
+
+ONE_BADGE = "badges: [{badge: 04A2B1C3, authorized: true}]"
+WRONG_BADGES = {
+    "twice": "badges: [{badge: DEADBEEF77}, {badge: deadbeef77}]",
+    "as a key": "badges:\n  - {DEADBEEF77: x, groups: [staff]}",
+    "as a map": "badges: {DEADBEEF77: {authorized: true}}",
+    "in a group that is not there": "badges:\n  - {badge: DEADBEEF77, groups: [staff]}",
+    "in a line that is no YAML": "badges: [{badge: DEADBEEF77",
+    "written twice in a map": "badges:\n  - {badge: 'A', DEADBEEF77: x, DEADBEEF77: x}",
+    "beside a wrong key": "activation: {spred: 1, badges: [DEADBEEF77]}",
+    "indented too little": "DEADBEEF77: {authorized: true}",
+    "in a list": "badges: [{file: list.csv}]",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_BADGES.values(), ids=WRONG_BADGES.keys())
+def test_numbers_of_badges_stand_in_no_error_of_a_plan_unless_asked_for(wrong: str, tmp_path: Path) -> None:
+    lay_out(tmp_path / "before", {"one.yaml": LOCAL})
+    csv = "badge,authorized,until\nDEADBEEF77,perhaps,\nDEADBEEF77,true,2026-02-31\n"
+    lay_out(tmp_path / "after", {"one.yaml": LOCAL.replace(ONE_BADGE, wrong), "list.csv": csv})
+    files = [tmp_path / f"plan{ending}" for ending in (".txt", ".md", ".html", ".json")]
+    writing = [part for file in files for part in ("--write", str(file))]
+
+    quiet = pointsman("plan", "before", "after", "--format", "github", *writing, cwd=tmp_path)
+    told = [quiet.stdout, quiet.stderr, *(file.read_text() for file in files)]
+    asked = pointsman("plan", "before", "after", "--show-badges", cwd=tmp_path)
+
+    assert quiet.returncode == asked.returncode == 1
+    assert [text for text in told if "deadbeef77" in text.lower()] == []
+    assert "error[PM" in quiet.stderr
+    assert "deadbeef77" in asked.stderr.lower()
 
 
 def test_the_json_of_a_plan_has_the_keys_that_others_rely_on(sides: tuple[Path, Path]) -> None:

@@ -132,6 +132,7 @@ def test_a_site_that_is_not_looked_at_is_sure_to_compile_to_the_same(
             lambda all_, _: iter(all_),
         )
 
-    compiled = {site.site: (site.digest_before, site.digest_after) for site in plan.sites if site.site != "c"}
+    told = [site for site in plan.sites if site.site != "c" and (site.digest_before or site.digest_after)]
+    compiled = {site.site: (site.digest_before, site.digest_after) for site in told}
     both = {*digests[0], *digests[1]} - {"c", *plan.broken}
     assert compiled == {site: (digests[0].get(site), digests[1].get(site)) for site in both}

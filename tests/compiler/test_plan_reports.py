@@ -12,9 +12,10 @@ import pytest
 from markdown_it import MarkdownIt
 from pointsman_compiler.plan.causes import Cause
 from pointsman_compiler.plan.fates import Fate
-from pointsman_compiler.plan.fleetplan import Plan, fan_outs
-from pointsman_compiler.plan.siteplan import SitePlan, ValueChange
+from pointsman_compiler.plan.fleetplan import FanOut, Plan, fan_outs
+from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
 from pointsman_compiler.planning import Wish, make_plan
+from pointsman_compiler.problems import Place, Problem
 from pointsman_compiler.report.plan.github import SHOWN_OF_A_LEVEL, render_github
 from pointsman_compiler.report.plan.html import render_html
 from pointsman_compiler.report.plan.json import render_json
@@ -140,6 +141,43 @@ def test_a_comment_is_never_too_long_and_says_what_was_left_out(sites: int) -> N
     assert "stations" in "\n".join(comment.splitlines()[:10])
 
 
+def test_a_comment_is_never_too_long_whatever_files_and_revisions_are_called() -> None:
+    folder = "/".join(["_" * 200] * 4)
+    problems = tuple(
+        Problem("PM310", "error", "", "", Place(f"{folder}/{number}.yaml", 7, 1, 7, 2), "") for number in range(60)
+    )
+    cause = Cause("after", "site", f"{folder}/fleet.yaml", 12)
+    plan = hostile(60)
+    broken = Plan(
+        before=folder,
+        after=folder,
+        sites=plan.sites,
+        problems=problems,
+        broken=tuple(f"s{number}" for number in range(60)),
+        loosened=(CausedDowngrade("policy-loosened", ("policy", "requireTls"), True, False, cause),) * 3,
+        fan_out=tuple(FanOut(f"{folder}/{number}.yaml", 1, "after", ("a", "b"), 2) for number in range(12)),
+    )
+
+    comment = render_markdown(broken)
+
+    assert len(comment) <= LONGEST
+    assert comment.count("<details>") == comment.count("</details>")
+    assert "60 sites do not compile" in comment.splitlines()[0]
+    assert "PM310" in comment
+    assert comment.endswith("</sub>\n")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_comment_says_whether_numbers_of_badges_are_left_out(asked: bool) -> None:
+    before, after = (Folder(PLANS / "badges-gained-lost-changed" / side) for side in ("before", "after"))
+    plan = make_plan(before, after, ("main", "HEAD"), Wish(AT, show_badges=asked), lambda found, _: iter(found))
+
+    comment = render_markdown(plan)
+
+    assert ("Badge numbers are left out." in comment) is not asked
+    assert ("badges gained" in comment) is asked
+
+
 def test_a_page_loads_nothing_and_admits_no_style_but_its_own() -> None:
     html = render_html(hostile(3))
     page = Page(html)
@@ -164,10 +202,24 @@ def test_a_page_is_well_formed_and_has_a_picture_where_owners_can_be_compared(ca
 
     for tag in ("svg", "table", "details", "div", "ul", "p", "main", "body"):
         assert len(re.findall(f"<{tag}[ >]", html)) == html.count(f"</{tag}>"), tag
-    compared = [site for site in plan.changed if site.change == "changed" and not site.is_unknown_before]
+    compared = [site for site in plan.changed if not site.is_unknown_before]
     pictures = [attributes for tag, attributes in page.elements if tag == "svg" and attributes.get("role") == "img"]
     assert len(pictures) == (len(compared) + 1 if compared else 0)
     assert all(picture["aria-label"] for picture in pictures)
+
+
+def stations_of(fates: list[Fate]) -> int:
+    return sum(len(fate.stations) for fate in fates)
+
+
+def test_who_goes_from_site_to_site_is_drawn_once() -> None:
+    plan = plan_of("station-goes-to-another-site")
+
+    picture = draw(plan.changed)
+
+    assert picture is not None
+    assert sum(bar.stations for bar in picture.before) == sum(sum(site.owners_before.values()) for site in plan.sites)
+    assert sum(bar.stations for bar in picture.after) == sum(sum(site.owners_after.values()) for site in plan.sites)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -176,13 +228,12 @@ def test_a_picture_has_every_station_on_each_side_and_stays_in_its_frame(case: s
     for site in plan.changed:
         picture = draw([site])
         if picture is None:
-            assert site.change != "changed" or site.is_unknown_before
+            assert site.is_unknown_before
             continue
-        count = {
-            kind: sum(len(fate.stations) for fate in site.fates if fate.kind == kind) for kind in ("leaves", "joins")
-        }
-        assert sum(bar.stations for bar in picture.before) == sum(site.owners_before.values()) + count["joins"]
-        assert sum(bar.stations for bar in picture.after) == sum(site.owners_after.values()) + count["leaves"]
+        comes = [fate for fate in site.fates if fate.kind == "joins" or (fate.kind == "moves" and fate.site)]
+        leaves = [fate for fate in site.fates if fate.kind == "leaves"]
+        assert sum(bar.stations for bar in picture.before) == sum(site.owners_before.values()) + stations_of(comes)
+        assert sum(bar.stations for bar in picture.after) == sum(site.owners_after.values()) + stations_of(leaves)
         assert all(bar.y > 0 and bar.y + bar.height <= picture.height for bar in (*picture.before, *picture.after))
         numbers = [float(number) for band in picture.bands for number in re.findall(r"[\d.]+", band.outline)]
         assert all(0 <= number <= max(WIDTH, picture.height) for number in numbers)

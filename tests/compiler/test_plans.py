@@ -26,7 +26,7 @@ from support.twins import Files, files_of, in_other_order, spelt_out
 PLANS = sorted(path for path in (Path(__file__).parent / "plans").iterdir() if (path / "after").is_dir())
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 NAMES = ("before", "after")
-BROKEN = ("after-does-not-compile", "before-did-not-compile")
+BROKEN = ("after-does-not-compile", "before-did-not-compile", "site-that-did-not-compile-goes")
 
 
 def plan_of(before: Path, after: Path, names: tuple[str, str] = NAMES) -> Plan:
@@ -74,6 +74,12 @@ def test_what_a_change_does_does_not_depend_on_how_it_is_written(case: Path, tmp
     assert otherwise.lock == written.lock
     assert otherwise.risks == written.risks
     assert fates(otherwise) == fates(written)
+
+
+def test_what_does_not_compile_has_no_label() -> None:
+    case = next(case for case in PLANS if case.name == "after-does-not-compile")
+
+    assert plan_of(case / "before", case / "after").risks == ()
 
 
 def test_the_corpus_has_every_consequence_and_every_label() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support.forges import TOKEN, Forge, a_forge
 from support.repositories import a_repository, commit, git
-from support.workflows import Runner, load, steps
+from support.workflows import Runner, is_run, load, steps
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = load(ROOT / ".github" / "workflows" / "plan.yml")
@@ -57,9 +57,11 @@ def moved(repository: Path) -> dict[str, str]:
 
 
 def run_job(name: str, runner: Runner) -> dict[str, int]:
-    """Run the steps of a job that run something; returns their exit codes by name, up to the first failure."""
+    """Run the steps of a job that run something, after a failure those that want to; returns exit codes by name."""
     codes: dict[str, int] = {}
     for step in steps(WORKFLOW["jobs"][name]):
+        if not is_run(step, has_failed=any(codes.values())):
+            continue
         if "run" in step:
             codes[step["name"]] = runner.run(step).returncode
         elif step["uses"].startswith("./"):
@@ -67,8 +69,6 @@ def run_job(name: str, runner: Runner) -> dict[str, int]:
             runner.environment["GITHUB_ACTION_PATH"] = str(folder)
             results = runner.action(load(folder / "action.yml"), step.get("with", {}))
             codes[step["name"]] = max(done.returncode for done in results)
-        if any(codes.values()):
-            break
     return codes
 
 
@@ -94,7 +94,7 @@ def test_a_pull_request_gets_a_summary_files_and_one_comment(
     assert run_job("plan", runner) == {"Install": 0, "Check": 0, "Plan": 0}
 
     assert runner.summary.startswith("### 1 of 3 sites changes. 1 station drops and comes back to another operator.")
-    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move"}
+    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move risk/security-downgrade"}
     plan = json.loads((repository / "plan" / "plan.json").read_text())
     assert plan["sites"][1]["moves"] == [{"station": "LYO-05", "from": "acme", "to": "volt"}]
     assert (repository / "plan" / "plan.html").read_text().startswith("<!DOCTYPE html>")
@@ -102,7 +102,7 @@ def test_a_pull_request_gets_a_summary_files_and_one_comment(
     runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
     assert run_job("comment", runner) == {"Comment": 0}
     assert [comment["body"] for comment in forge.comments] == [(repository / "plan" / "plan.md").read_text()]
-    assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move"]
+    assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move", "risk/security-downgrade"]
     ran = [step["run"] for name in ("plan", "comment") for step in every_run_step(name)]
     assert sorted(set(runner.ran)) == sorted(ran)
 
@@ -125,7 +125,7 @@ def test_what_the_policy_wants_fails_the_job_and_is_told_all_the_same(repository
     assert run_job("plan", runner)["Plan"] == 1
 
     assert "The policy wants `Acknowledge: risk/authority-move`" in runner.summary
-    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move"}
+    assert runner.outputs == {"risks": "risk/reconnect risk/authority-move risk/security-downgrade"}
 
 
 def test_a_trailer_in_the_branch_is_found_behind_the_merge(repository: Path, runner: Runner) -> None:
@@ -137,7 +137,28 @@ def test_a_trailer_in_the_branch_is_found_behind_the_merge(repository: Path, run
     assert run_job("plan", runner)["Plan"] == 0
 
 
-def test_files_that_are_wrong_end_at_the_check(repository: Path, runner: Runner) -> None:
+def test_files_that_are_wrong_fail_the_check_and_take_the_place_of_the_comment_before(
+    repository: Path, runner: Runner, forge: Forge
+) -> None:
+    forge.add("### An older push <!-- pointsman-plan -->\n", is_bot=True)
+    forge.labels = ["bug", "risk/none"]
+    runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
     pull_request(repository, {LYON: (repository / LYON).read_text().replace("timeZone:", "timezone:")})
 
-    assert run_job("plan", runner) == {"Install": 0, "Check": 1}
+    assert run_job("plan", runner) == {"Install": 0, "Check": 1, "Plan": 1}
+    assert run_job("comment", runner) == {"Comment": 0}
+
+    assert runner.outputs == {"risks": ""}
+    assert runner.summary.startswith("### 1 site does not compile after this change.")
+    assert [comment["body"] for comment in forge.comments] == [runner.summary]
+    assert forge.labels == ["bug"]
+
+
+def test_where_no_plan_could_be_made_the_comment_says_so(repository: Path, runner: Runner, forge: Forge) -> None:
+    forge.add("### An older push <!-- pointsman-plan -->\n", is_bot=True)
+    forge.labels = ["bug", "risk/none"]
+    runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
+    assert run_job("comment", runner) == {"Comment": 0}
+
+    assert forge.comments[0]["body"].startswith("### No plan could be made of the last push.")
+    assert forge.labels == ["bug"]

@@ -81,7 +81,7 @@ def test_a_release_is_published_promoted_refreshed_and_halted(runner: Runner) ->
 
 
 def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
-    runner.expressions["secrets.POINTSMAN_FETCH"] = ""
+    runner.expressions = {**runner.expressions, "secrets.POINTSMAN_FETCH": ""}
     (step,) = (step for step in steps(JOB) if step.get("name") == "Fetch the repository")
 
     done = runner.run(step)

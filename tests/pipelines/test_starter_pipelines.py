@@ -8,7 +8,7 @@ import pytest
 from support.command import pointsman
 from support.forges import TOKEN, a_forge
 from support.repositories import a_repository, commit, git
-from support.workflows import Runner, load, steps
+from support.workflows import Runner, is_run, load, steps
 
 LYON = "sites/fr/lyon-part-dieu.yaml"
 INSTALLS = ("pip install", "apt-get")
@@ -48,8 +48,27 @@ def test_on_github_a_pull_request_is_checked_planned_and_commented(runner: Runne
         run_all(runner, jobs["comment"])
 
         assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
-        assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move"]
+        assert forge.labels == ["bug", "risk/reconnect", "risk/authority-move", "risk/security-downgrade"]
     assert runner.summary.startswith("### 1 of 3 sites changes.")
+
+
+def test_on_github_what_does_not_compile_takes_the_place_of_the_comment_before(runner: Runner) -> None:
+    jobs = load(runner.folder / ".github" / "workflows" / "sites.yml")["jobs"]
+    text = (runner.folder / LYON).read_text()
+    commit(runner.folder, {LYON: text.replace("timeZone:", "timezone:")}, "A mistake")
+
+    codes: list[int] = []
+    for step in steps(jobs["plan"]):
+        if "run" in step and not step["run"].startswith(INSTALLS) and is_run(step, has_failed=any(codes)):
+            codes.append(runner.run(step).returncode)
+    with a_forge() as forge:
+        forge.add("### An older push <!-- pointsman-plan -->\n", is_bot=True)
+        runner.environment |= {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "o/r"}
+        run_all(runner, jobs["comment"])
+
+        assert forge.comments[0]["body"].startswith("### 1 site does not compile after this change.")
+        assert forge.labels == ["bug"]
+    assert codes == [1, 1, 0]
 
 
 def test_on_github_what_is_merged_is_compiled_and_signed(runner: Runner, tmp_path: Path) -> None:
@@ -82,5 +101,5 @@ def test_on_gitlab_a_merge_request_is_checked_planned_and_commented(runner: Runn
             assert done.returncode == 0, done.stderr
 
         assert forge.comments[0]["body"].startswith("### 1 of 3 sites changes. 1 station drops")
-        assert forge.labels == ["bug", "risk/authority-move", "risk/reconnect"]
+        assert forge.labels == ["bug", "risk/authority-move", "risk/reconnect", "risk/security-downgrade"]
     assert json.loads((runner.folder / "code-quality.json").read_text()) == []

@@ -51,8 +51,10 @@ class Forge:
             case "GET", [*_, "merge_requests", _]:
                 return {"labels": self.labels}
             case "PUT", [*_, "merge_requests", _]:
-                removed = content["remove_labels"].split(",")
-                self.labels = sorted({*self.labels, *content["add_labels"].split(",")}.difference(removed))
+                removed, added = (content.get(name) for name in ("remove_labels", "add_labels"))
+                assert "" not in (removed, added), "a label without a name"
+                kept = {*self.labels}.difference((removed or "").split(","))
+                self.labels = sorted(kept.union(added.split(",") if added else ()))
                 return {}
         raise AssertionError(f"{method} {path}")
 

@@ -29,6 +29,12 @@ def steps(job: Any) -> list[dict[str, Any]]:
     return found
 
 
+def is_run(step: Mapping[str, Any], *, has_failed: bool) -> bool:
+    """Return whether a job whose installation went well comes to `step`, after another one failed or none did."""
+    condition = step.get("if", "success()")
+    return "!cancelled()" in condition if has_failed else "failure()" not in condition
+
+
 @dataclass
 class Runner:
     """A job on one machine: a folder that is checked out, and what its steps leave for later ones.

@@ -2,8 +2,9 @@
 
     python3 comment.py FOLDER         with plan.md and plan.json in FOLDER
 
-Runs in GitHub Actions (TOKEN, NUMBER) and in GitLab CI (TOKEN), and needs nothing but Python. A comment is known again
-by the marker in its first line, where the token's own account wrote it.
+Where these are missing, the comment says that no plan could be made: it must not speak of an older push. Runs in GitHub
+Actions (TOKEN, NUMBER) and in GitLab CI (TOKEN), and needs nothing but Python. A comment is known again by the marker
+in its first line, where the token's own account wrote it.
 """
 
 import json
@@ -20,6 +21,10 @@ PAGE = 100
 MOST_PAGES = 50
 WITHIN_S = 30.0
 LONGEST = 65_000
+NO_PLAN = f"""### No plan could be made of the last push. {MARKER}
+
+Nothing is known of what it would do to which station; the log of its pipeline says why.
+"""
 
 
 class Forge:
@@ -113,7 +118,8 @@ class GitLab(Forge):
         names = self.ask("GET", "")["labels"]
         old = [name for name in names if name.startswith(PREFIX) and name not in risks]
         if old or not set(risks) <= set(names):
-            self.ask("PUT", "", {"add_labels": ",".join(risks), "remove_labels": ",".join(old)})
+            changes = {"add_labels": risks, "remove_labels": old}
+            self.ask("PUT", "", {name: ",".join(labels) for name, labels in changes.items() if labels})
 
     def _who(self, api: str) -> int:
         whole, self.url = self.url, api
@@ -124,8 +130,10 @@ class GitLab(Forge):
 
 def main(folder: Path) -> None:
     """Write the comment and set the labels."""
-    text = (folder / "plan.md").read_text(encoding="utf-8")[:LONGEST]
-    risks = [str(risk) for risk in json.loads((folder / "plan.json").read_text(encoding="utf-8"))["risks"]]
+    text, risks = NO_PLAN, list[str]()
+    if (folder / "plan.json").is_file():
+        text = (folder / "plan.md").read_text(encoding="utf-8")[:LONGEST]
+        risks = [str(risk) for risk in json.loads((folder / "plan.json").read_text(encoding="utf-8"))["risks"]]
     try:
         forge = GitLab(os.environ) if "GITLAB_CI" in os.environ else GitHub(os.environ)
         forge.comment(text)

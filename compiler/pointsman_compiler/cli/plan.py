@@ -85,7 +85,8 @@ def plan(
     )
     made = _planned(stores, (before, after), wish)
     if made.problems:
-        click.echo(text_report(SourceTree(stores[1]), made.problems, sys.stderr), nl=False, err=True)
+        tree = SourceTree(stores[1]) if show_badges else None
+        click.echo(text_report(tree, made.problems, sys.stderr), nl=False, err=True)
     for file, written in zip(files, forms, strict=True):
         with file_failures():
             file.write_text(_rendered(made, written, stores[1], width=80, colour=False), encoding="utf-8")

@@ -39,8 +39,8 @@ def report(form: str, tree: "SourceTree", verdict: "Verdict", stream: IO[str]) -
             return text_report(tree, verdict.problems, stream)
 
 
-def text_report(tree: "SourceTree", problems: "Iterable[Problem]", stream: IO[str]) -> str:
-    """Return the problems as text, as wide and as colourful as `stream` allows."""
+def text_report(tree: "SourceTree | None", problems: "Iterable[Problem]", stream: IO[str]) -> str:
+    """Return the problems as text, as wide and as colourful as `stream` allows; lines of files only out of a `tree`."""
     from pointsman_compiler.report.text import render_text
 
     return render_text(problems, _text_of(tree), width=width(), colour=is_colourful(stream))
@@ -65,10 +65,12 @@ def from_repository(root: Path) -> str:
     return whole.relative_to(above).as_posix() if whole.is_relative_to(above) else root.as_posix()
 
 
-def _text_of(tree: "SourceTree") -> Callable[[str], str | None]:
+def _text_of(tree: "SourceTree | None") -> Callable[[str], str | None]:
     from pointsman_compiler.sources import SourceError
 
     def text(file: str) -> str | None:
+        if tree is None:
+            return None
         try:
             return tree.read(file).decode("utf-8-sig", errors="replace")
         except SourceError:

@@ -48,6 +48,8 @@ def keygen(name: Path, passphrase: bool) -> None:
     """
     from pointsman_compiler.keys import new_key, write_key
 
+    if name.name in ("", ".."):
+        raise click.UsageError("NAME is what the two files are called, such as release")
     secret = ask_new_passphrase() if passphrase else None
     with file_failures():
         write_key(new_key(secret), name)

@@ -4,7 +4,8 @@ A site is compared as compiled, never as written: comments, order and layers tha
 becomes of connections is said by `pointsman_schema.changes`, by which the controllers act too.
 
 `siteplan` compares one site with the help of `differences` (values), `causes` (the lines that made them), `fates`
-(stations), `downgrades` and `hosts` (security) and `badgechanges`; `fleetplan` puts the sites together, with
+(stations), `downgrades`, `doors` and `hosts` (security) and `badgechanges`; `crossings` tells what goes from
+site to site; `fleetplan` puts the sites together, with
 `fleetfacts` (what is usual in this fleet), `risks` (labels) and `consent` (what a policy wants acknowledged).
 `report/plan` shows it.
 """

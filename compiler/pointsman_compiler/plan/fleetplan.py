@@ -53,7 +53,8 @@ class Plan:
     `sites` are those that were compiled, sorted; `untouched` counts the others, of which every input has the same bytes
     on both sides. `broken` are sites that do not compile after the change: `problems` say why, and nothing is known of
     what would become of them. `lock` has the digest of each site that compiles, `files` those of all files where some
-    untouched sites' were left out. `before` and `after` are what people call the two sides.
+    untouched sites' were left out. Numbers of badges stand in it only where it `shows_badges`. `before` and `after` are
+    what people call the two sides.
     """
 
     before: str
@@ -68,6 +69,7 @@ class Plan:
     differing_files: int = 0
     lock: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
+    shows_badges: bool = False
 
     @property
     def total(self) -> int:
@@ -85,7 +87,9 @@ class Plan:
 
     @property
     def risks(self) -> tuple[Risk, ...]:
-        """The labels of the whole."""
+        """The labels of the whole; none of a change that does not compile, since nobody knows what it would do."""
+        if not self.compiles:
+            return ()
         found = {risk for site in self.changed for risk in site.risks}
         return risks_of(
             is_change=bool(self.changed),
@@ -101,9 +105,14 @@ class Plan:
         return self.consent.missing(self.risks)
 
     @property
+    def compiles(self) -> bool:
+        """Whether the files after the change can be compiled, all of them."""
+        return not self.broken and all(one.severity != "error" for one in self.problems)
+
+    @property
     def is_admitted(self) -> bool:
         """Whether the change may be merged, as far as files and policy say."""
-        return not self.broken and not self.missing and all(one.severity != "error" for one in self.problems)
+        return self.compiles and not self.missing
 
     @property
     def counts(self) -> Counts:
@@ -111,7 +120,8 @@ class Plan:
         stations: Counter[FateKind] = Counter()
         for site in self.sites:
             for fate in site.fates:
-                stations[fate.kind] += len(fate.stations)
+                if not (fate.kind == "leaves" and fate.site is not None):  # it is told where they go to
+                    stations[fate.kind] += len(fate.stations)
         return Counts(
             moves=stations["moves"],
             reconnects=stations["reconnects"],

@@ -16,7 +16,7 @@ RISKS: Final[Mapping[Risk, str]] = {
     "risk/none": "Every site compiles to what it compiled to before: the same digest, byte for byte.",
     "risk/reload": "Controllers load another configuration; no connection of a station is touched by it.",
     "risk/reconnect": "Stations lose their connection and come back, or may do so; or they leave the configuration.",
-    "risk/authority-move": "Stations get another operator, who decides from then on who may charge there.",
+    "risk/authority-move": "Stations get another site or operator, who decides from then on who may charge there.",
     "risk/security-downgrade": "Something is less protected than before, or goes to a host that the fleet never used.",
     "risk/fleet-wide": "Half of the fleet changes at once, or a hundred sites.",
 }

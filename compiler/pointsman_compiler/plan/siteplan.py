@@ -9,14 +9,14 @@ from pointsman_schema.canonical import digest_of
 from pointsman_schema.changes import ListenerKind, changes
 
 from pointsman_compiler.plan.badgechanges import BadgeChanges, badge_changes
-from pointsman_compiler.plan.causes import Cause, Causes, Side
+from pointsman_compiler.plan.causes import Cause, Causes, Side, SideName
 from pointsman_compiler.plan.differences import Difference, Path, differences
-from pointsman_compiler.plan.downgrades import Downgrade, find_downgrades
-from pointsman_compiler.plan.fates import Fate, fates, owners
+from pointsman_compiler.plan.downgrades import Downgrade, downgrades_elsewhere, find_downgrades
+from pointsman_compiler.plan.fates import Fate, fates, fates_of_all, owners
 from pointsman_compiler.plan.hosts import hosts
 from pointsman_compiler.plan.risks import Risk, risks_of
 
-Change = Literal["added", "removed", "changed", "same"]
+Change = Literal["added", "removed", "renamed", "changed", "same"]
 
 NO_BADGES: Final = BadgeChanges()
 
@@ -59,7 +59,8 @@ class SitePlan:
     """What the change does to one site.
 
     `file` is the site's, after the change where there is one. A digest is None where there is no such side, or where
-    it did not compile (`is_unknown_before`): then nothing can be said of what becomes of its stations.
+    it did not compile (`is_unknown_before`): then nothing can be said of what becomes of its stations. A site that is
+    `renamed` had the id `renamed_from`; all else is told as of one site.
     """
 
     site: str
@@ -68,6 +69,7 @@ class SitePlan:
     digest_before: str | None = None
     digest_after: str | None = None
     is_unknown_before: bool = False
+    renamed_from: str | None = None
     fates: tuple[Fate, ...] = ()
     listeners: Mapping[str, ListenerKind] = field(default_factory=dict)
     owners_before: Mapping[str, int] = field(default_factory=dict)
@@ -110,7 +112,8 @@ def compare(
 ) -> SitePlan:
     """Return what becomes of a site from `before` to `after`, of which one at least is there.
 
-    `differing` are the files that differ between the two sides.
+    `differing` are the files that differ between the two sides. Where the ids of the two differ, the site is renamed:
+    to its stations the controller is another one.
     """
     if after is None:
         assert before is not None
@@ -127,20 +130,39 @@ def compare(
         owners_before=owners(old.config),
         owners_after=owners(new.config),
     )
-    if old.canonical == new.canonical:
+    is_renamed = old.site != new.site
+    if old.canonical == new.canonical and not is_renamed:
         return same
     causes = Causes(before, after, differing)
     found = changes(old.config, new.config)
     return replace(
         same,
-        change="changed",
-        fates=fates(old.config, new.config, found, causes.of),
+        change="renamed" if is_renamed else "changed",
+        renamed_from=old.site if is_renamed else None,
+        fates=fates(old.config, new.config, found, causes.of, _whole_file("after", new.file) if is_renamed else None),
         listeners=found.listeners,
         changes=tuple(_value_changes(before, after, causes)),
         badges=badge_changes(before, after, show_badges=show_badges),
         downgrades=tuple(_caused(one, causes) for one in find_downgrades(old.config, new.config)),
         new_hosts=tuple(_new_hosts(before, after, causes)),
     )
+
+
+def compare_crossing(before: Side, after: Side, differing: Collection[str], stations: Collection[str]) -> SitePlan:
+    """Return what is less protected for `stations`, which leave the site `before` and join the site `after`."""
+    causes = Causes(before, after, differing)
+    found = downgrades_elsewhere(before.resolved.config, after.resolved.config, stations)
+    return SitePlan(
+        site=after.resolved.site,
+        file=after.resolved.file,
+        change="changed",
+        downgrades=tuple(_caused(one, causes) for one in found),
+    )
+
+
+def unknown_removed(site: str, file: str) -> SitePlan:
+    """Return the plan of a site that did not compile before the change, and is not there after it."""
+    return SitePlan(site=site, file=file, change="removed", is_unknown_before=True)
 
 
 def unknown_before(after: Side) -> SitePlan:
@@ -162,6 +184,7 @@ def _removed(before: Side) -> SitePlan:
         file=old.file,
         change="removed",
         digest_before=digest_of(old.canonical),
+        fates=fates_of_all(old.config, "leaves", _whole_file("before", old.file)),
         owners_before=owners(old.config),
     )
 
@@ -174,9 +197,14 @@ def _added(after: Side) -> SitePlan:
         file=new.file,
         change="added",
         digest_after=digest_of(new.canonical),
+        fates=fates_of_all(new.config, "joins", _whole_file("after", new.file)),
         owners_after=owners(new.config),
         new_hosts=tuple(NewHost(host, path, causes.of(path)) for host, path in hosts(new.config).items()),
     )
+
+
+def _whole_file(side: SideName, file: str) -> Cause:
+    return Cause(side, "site", file, None)
 
 
 def _value_changes(before: Side, after: Side, causes: Causes) -> Iterator[ValueChange]:
@@ -191,7 +219,10 @@ def _plain(side: Side) -> dict[str, Any]:
 
 
 def _caused(one: Downgrade, causes: Causes) -> CausedDowngrade:
-    return CausedDowngrade(one.kind, one.path, one.before, one.after, causes.of(one.path))
+    cause = causes.of(one.why or one.path)
+    if cause.file is None:  # what is gone with its map, or was never in it, is written nowhere
+        cause = causes.of(one.path[:-1])
+    return CausedDowngrade(one.kind, one.path, one.before, one.after, cause, stations=one.stations, why=one.why)
 
 
 def _new_hosts(before: Side, after: Side, causes: Causes) -> Iterator[NewHost]:

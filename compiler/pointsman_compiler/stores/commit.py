@@ -16,6 +16,7 @@ from pointsman_compiler.stores import (
     LARGEST_READ_BYTES,
     MOST_FILES,
     Found,
+    SourceError,
     is_shown,
     link_outside,
     missing,
@@ -42,6 +43,10 @@ class _Outside(Exception):
 
 class _Lost(Exception):
     """A path leads to no file: nowhere, through a file, or in a circle."""
+
+
+class _Lacking(Exception):
+    """The repository has a file's name, and not its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +125,30 @@ class Commit:
         try:
             listed = git(self.repository, "ls-tree", "--full-tree", "-r", "-z", "-l", folder)
         except GitFailed as error:
-            raise unreadable(self.path, str(error)) from error
+            raise self._incomplete(str(error)) if self._is_partial() else unreadable(self.path, str(error)) from error
         lines = listed.split(b"\0")[:-1]
         if len(lines) > MOST_FILES:
             raise too_many_files(self.root)
-        return dict(entry for line in lines if (entry := _entry(line)) is not None)
+        try:
+            return dict(entry for line in lines if (entry := _entry(line)) is not None)
+        except _Lacking as error:
+            raise self._incomplete(f"git lacks the content of {error}") from error
+
+    def _incomplete(self, reason: str) -> SourceError:
+        help = "the repository is not whole: `git fsck` says more, and a new clone has what this one lacks"
+        if self._is_partial():
+            help = (
+                "this clone has a filter: `git fetch --refetch --no-filter` brings the rest, or clone without --filter"
+            )
+            reason = "git lacks the content of some files"
+        return SourceError("unreadable", ".", f"{self.root} in {self.revision[:12]} cannot be read: {reason}", help)
+
+    def _is_partial(self) -> bool:
+        """Whether the repository was cloned without some of its objects (git-clone(1), --filter)."""
+        try:
+            return bool(git(self.repository, "config", "--get-regexp", r"^remote\..*\.promisor$"))
+        except GitFailed:
+            return False
 
     @cached_property
     def _folders(self) -> frozenset[str]:
@@ -214,4 +238,7 @@ def _entry(line: bytes) -> tuple[str, _Entry] | None:
     mode, kind, blob, size = facts.decode().split()
     if kind != "blob":  # a submodule
         return None
-    return name.decode(errors="surrogateescape"), _Entry(mode, blob, int(size))
+    file = name.decode(errors="surrogateescape")
+    if not size.isdecimal():  # `BAD`
+        raise _Lacking(file)
+    return file, _Entry(mode, blob, int(size))

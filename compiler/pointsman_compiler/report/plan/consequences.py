@@ -1,6 +1,6 @@
 """What is said of one site in a plan, consequence by consequence; all forms but JSON go by it. Marks nothing up."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ from pointsman_compiler.plan.differences import Path
 from pointsman_compiler.plan.downgrades import DOWNGRADES
 from pointsman_compiler.plan.fates import Fate
 from pointsman_compiler.plan.fleetfacts import timer_at
-from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
+from pointsman_compiler.plan.siteplan import CausedDowngrade, Change, SitePlan, ValueChange
 from pointsman_compiler.pointer import pointer_of
 from pointsman_compiler.report.plan.values import shown_pair
 from pointsman_compiler.report.plan.words import FATES, counted, owner_of, where_of
@@ -25,10 +25,18 @@ LISTENERS: Final[dict[ListenerKind, str]] = {
 }
 """What becomes of a listener."""
 
+DOWNGRADED_SHOWN: Final = 8
+"""Stations that are named at what is less protected."""
 _WORDS: Final[dict[Path, str]] = {("mode",): "mode", ("timeZone",): "time zone"}
 """Values that have a word of their own."""
 _GRAVE_VALUES: Final = frozenset(_WORDS.values())
-_CHANGES: Final = {"added": "new", "removed": "removed", "changed": "changed", "same": "no change"}
+_CHANGES: Final[dict[Change, str]] = {
+    "added": "new",
+    "removed": "removed",
+    "renamed": "renamed",
+    "changed": "changed",
+    "same": "no change",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,9 @@ def rows(site: SitePlan, *, stations: int = 20) -> Iterator[Row]:
     """Yield what the change does to a site, the gravest first; of a fate at most `stations` are named."""
     if site.is_unknown_before:
         yield Row("unknown", "", note="it did not compile before the change, so nothing can be compared")
+    if site.renamed_from is not None:
+        note = "a bundle is for the controller of its site: this one must be told the new id"
+        yield Row("renamed", "", site.renamed_from, site.site, note, site.file)
     for fate in site.fates:
         yield _fate_row(fate, stations)
     for operator in site.gained:
@@ -77,28 +88,35 @@ def downgrade_row(one: CausedDowngrade) -> Row:
     """Return what is less protected."""
     before, after = shown_pair(one.before, one.after, one.path)
     before = "" if one.kind == "new-host" else before
-    return Row("less protected", pointer_of(one.path), before, after, DOWNGRADES[one.kind], _where(one.cause))
+    stations = f" ({_named(one.stations, DOWNGRADED_SHOWN)})" if one.stations else ""
+    subject = f"{pointer_of(one.path)}{stations}"
+    return Row("less protected", subject, before, after, DOWNGRADES[one.kind], _where(one.cause))
 
 
 def fate_sentence(site: str, fate: Fate, most: int = 8) -> str:
     """Return a fate in one line."""
-    return f"{FATES[fate.kind]}: {_named(fate, most)} ({site}), {owner_of(fate)}"
+    return f"{FATES[fate.kind]}: {_named(fate.stations, most)} ({site}), {owner_of(fate)}"
 
 
-def _named(fate: Fate, most: int) -> str:
-    left = len(fate.stations) - most
-    return ", ".join(fate.stations[:most]) + (f" and {left} more" if left > 0 else "")
+def _named(stations: Sequence[str], most: int) -> str:
+    left = len(stations) - most
+    return ", ".join(stations[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def _fate_row(fate: Fate, most: int) -> Row:
     note = "by a listener, see below" if fate.is_by_listener else ""
     if fate.kind == "may reconnect":
         note = "those that came through the listener below; which ones, only the controller knows"
+    before, after = fate.before or "", fate.after or ""
+    if fate.site is not None and fate.kind == "leaves":
+        after = f"site {fate.site}"
+    elif fate.site is not None:
+        before = f"{before} at site {fate.site}"
     return Row(
         FATES[fate.kind],
-        _named(fate, most),
-        fate.before or "",
-        fate.after or "",
+        _named(fate.stations, most),
+        before,
+        after,
         note,
         _wheres(fate.causes),
     )

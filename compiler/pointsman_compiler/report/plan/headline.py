@@ -50,6 +50,8 @@ def owner_rows(plan: Plan) -> list[OwnerRow]:
     grouped: dict[tuple[FateKind, str], dict[str, list[str]]] = {}
     for site in plan.changed:
         for fate in site.fates:
+            if fate.kind == "leaves" and fate.site is not None:
+                continue  # it is told where they go to
             grouped.setdefault((fate.kind, owner_of(fate)), {}).setdefault(site.site, []).extend(fate.stations)
     rows = [
         (
@@ -90,9 +92,11 @@ def _site_lines(plan: Plan) -> Iterator[str]:
     changed = plan.changed
     new, removed = plan.having("added"), plan.having("removed")
     unknown = sum(site.is_unknown_before for site in changed)
-    both = [site for site in changed if site.change == "changed"]
+    renamed = plan.having("renamed")
+    both = [site for site in changed if site.change in ("changed", "renamed")]
     yield _sites(new, f"{is_or_are(new)} new")
     yield _sites(removed, f"{is_or_are(removed)} removed: no bundle is made of it any more")
+    yield _sites(renamed, f"{'has' if renamed == 1 else 'have'} another id: the controller must be told")
     yield _sites(unknown, "did not compile before, so nothing is known of what changes there")
     for count, words in (
         (sum(bool(site.downgrades) for site in changed), ("is less protected", "are less protected")),
@@ -145,8 +149,10 @@ def _stations(plan: Plan) -> str:
     counts = plan.counts
     parts = []
     if counts.drops:
-        some = f", {counts.moves} of them to another operator" if counts.moves else ""
-        moving = " to another operator" if counts.moves == counts.drops else some
+        crosses = any(fate.kind == "moves" and fate.site is not None for site in plan.changed for fate in site.fates)
+        another = "another operator or site" if crosses else "another operator"
+        some = f", {counts.moves} of them to {another}" if counts.moves else ""
+        moving = f" to {another}" if counts.moves == counts.drops else some
         drop, come = verb(counts.drops, "drop"), verb(counts.drops, "come")
         parts.append(f"{counted(counts.drops, 'station')} {drop} and {come} back{moving}")
     if counts.may_reconnect:

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman_compiler.plan.badgechanges import BadgeChanges
 from pointsman_compiler.plan.causes import Cause
+from pointsman_compiler.plan.fates import Fate
 from pointsman_compiler.plan.fleetplan import Plan
 from pointsman_compiler.plan.siteplan import CausedDowngrade, SitePlan, ValueChange
 from pointsman_compiler.pointer import pointer_of
@@ -60,6 +61,7 @@ def _summary(plan: Plan) -> dict[str, Any]:
         "sites": plan.total,
         "added": plan.having("added"),
         "removed": plan.having("removed"),
+        "renamed": plan.having("renamed"),
         "changed": plan.having("changed"),
         "same": plan.having("same") + plan.untouched,
         "broken": len(plan.broken),
@@ -92,6 +94,7 @@ def _site(site: SitePlan) -> dict[str, Any]:
         "site": site.site,
         "file": site.file,
         "change": site.change,
+        "renamedFrom": site.renamed_from,
         "digestBefore": site.digest_before,
         "digestAfter": site.digest_after,
         "unknownBefore": site.is_unknown_before,
@@ -99,7 +102,7 @@ def _site(site: SitePlan) -> dict[str, Any]:
         "reconnects": sorted(_stations(site, "moves", "reconnects")),
         "mayReconnect": sorted(_stations(site, "may reconnect")),
         "moves": sorted(
-            ({"station": one, "from": fate.before, "to": fate.after} for fate in moves for one in fate.stations),
+            (_move(fate, one) for fate in moves for one in fate.stations),
             key=lambda move: str(move["station"]),
         ),
         "joins": sorted(_stations(site, "joins")),
@@ -124,6 +127,11 @@ def _site(site: SitePlan) -> dict[str, Any]:
         "badges": _badges(site.badges),
         "changes": [*map(_change, site.changes), *_badge_changes(site.badges)],
     }
+
+
+def _move(fate: Fate, station: str) -> dict[str, Any]:
+    move = {"station": station, "from": fate.before, "to": fate.after}
+    return move if fate.site is None else {**move, "fromSite": fate.site}
 
 
 def _stations(site: SitePlan, *kinds: str) -> Iterator[str]:
@@ -168,6 +176,7 @@ def _downgrade(one: CausedDowngrade) -> dict[str, Any]:
         "path": pointer_of(one.path),
         "before": without_secrets(one.before),
         "after": without_secrets(one.after),
+        "stations": one.stations,
         "origin": _origin(one.cause),
     }
 
@@ -177,5 +186,5 @@ def _origin(cause: Cause) -> dict[str, Any]:
 
 
 def _problem(problem: Problem) -> dict[str, Any]:
-    """Without its message, which may quote a badge's number; `pointsman check` tells it to whoever has the files."""
+    """Without its message; `pointsman check` tells it to whoever has the files."""
     return {"code": problem.code, "file": problem.place.file, "line": problem.place.line, "path": problem.path}

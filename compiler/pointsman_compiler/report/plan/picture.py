@@ -85,13 +85,16 @@ def draw(sites: Iterable[SitePlan]) -> Picture | None:
 
 def _flows(sites: Iterable[SitePlan]) -> Flows:
     flows: Flows = Counter()
+    sites = list(sites)
+    drawn = {site.site for site in sites}
     for site in sites:
-        if site.change != "changed" or site.is_unknown_before:
+        if site.is_unknown_before:
             continue
         staying = Counter(site.owners_before)
         for fate in site.fates:
-            flows[fate.before or NOBODY, fate.after or NOBODY, _BANDS[fate.kind]] += len(fate.stations)
-            if fate.before is not None:
+            if not (fate.kind == "leaves" and fate.site in drawn):  # else it is drawn as coming there
+                flows[fate.before or NOBODY, fate.after or NOBODY, _BANDS[fate.kind]] += len(fate.stations)
+            if fate.before is not None and (fate.site is None or fate.kind == "leaves"):
                 staying[fate.before] -= len(fate.stations)
         for owner, stations in staying.items():
             if stations > 0:

@@ -52,6 +52,8 @@ def owner_of(fate: Fate) -> str:
     """Return whose the stations are then, and whose they were where that is somebody else."""
     if fate.kind == "leaves":
         return f"{fate.before} → nobody"
+    if fate.site is not None:
+        return f"{fate.before} ({fate.site}) → {fate.after}"
     if fate.before is None or fate.before == fate.after:
         return f"{fate.after}"
     return f"{fate.before} → {fate.after}"
