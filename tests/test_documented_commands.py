@@ -61,12 +61,12 @@ trap 'echo "FAILED ($?): $BASH_COMMAND"' ERR
 """
 _MACHINE = """
 sudo() { "$@"; }
-systemctl() (
+systemctl() {
     [ "$*" = "enable --now pointsman-agent" ] || exit 1
     set -a; . "$PWD/etc/agent.env"; set +a
     export CREDENTIALS_DIRECTORY="$PWD/etc/secrets" POINTSMAN_STATE="$PWD/var"
     exec $(sed -n 's/^ExecStart=//p' units/pointsman-agent.service) 2>agent.log
-)
+}
 mkdir machine; cp out/lyon.bundle release.pub machine/; cd machine
 """
 _PLACES = {

@@ -34,6 +34,7 @@ _BADGES: Final = frozenset(
     {"idtag", "parentidtag", "idtoken", "groupidtoken", "additionalidtoken", "masterpassgroupid"}
     | {"badge", "rfid", "rfidtag", "emaid", "customeridentifier"}
 )
+_BADGES_IN_WORDS: Final = _BADGES | {"tag"}
 _NO_BADGES: Final = frozenset({"type", "status"})
 """Members of an object that stands for a badge, which say something about it."""
 
@@ -46,12 +47,17 @@ _VENDOR: Final = "data"  # of DataTransfer, and of NotifyCustomerInformation
 _VPN: Final = ("vpn", "key")  # VPNType.key of SetNetworkProfile
 
 _TELLTALE: Final = re.compile(
-    r"\b(?P<name>id_?tag|id_?token|badge|rfid|(?:authorization|basicauth)?_?(?:password|key)|secret|pin)\b"
-    r"(?P<between>\W{1,4})(?P<value>\w(?:[\w.:@-]*\w)?)"
-    r"|\b[0-9A-Fa-f]{8,}\b",
+    r"\b(?P<name>id_?tag|id_?token|badge|rfid|tag|(?:authorization|basicauth)?_?(?:password|key)|secret|pin|bearer|basic)\b"
+    r"(?P<between>\W{1,4}(?:is\W{1,2})?)(?P<value>(?!is\W{1,2}•)\w(?:[\w.:@-]*\w)?)"
+    r"|#?\b[0-9A-Fa-f]{8,}\b"
+    r"|\b(?:[0-9A-Fa-f]{2}(?P<parted>[ :-]))(?:[0-9A-Fa-f]{2}(?P=parted)){2,8}[0-9A-Fa-f]{2}\b",
     re.IGNORECASE,
 )
-"""In words: what a name announces, and hexadecimal numbers as long as the shortest badge."""
+"""In words: what a name announces, and hexadecimal numbers as long as the shortest badge, also in pairs. What is a
+redactor's own word already stays that word."""
+
+_OUR_WORD: Final = re.compile(rf"#[0-9a-f]{{{_HASH_DIGITS}}}$")
+"""What this module writes for a badge."""
 
 _USER_IN_URL: Final = re.compile(r"(\w://)[^/\s@\"]+@")
 _QUERY_OF_URL: Final = re.compile(r"([?&][^=&\s\"]*(?:token|key|sig|secret|passw)[^=&\s\"]*=)[^&#\s\"]*", re.IGNORECASE)
@@ -99,9 +105,12 @@ class Redactor:
         return _TELLTALE.sub(self._told, text)
 
     def _told(self, found: re.Match[str]) -> str:
+        if _OUR_WORD.search(found[0]) is not None:
+            return found[0]
         if found["name"] is None:
-            return self.badge(found[0])
-        is_badge = _folded(found["name"]) in _BADGES
+            number = found[0].removeprefix("#")
+            return self.badge(number if found["parted"] is None else number.replace(found["parted"], ""))
+        is_badge = _folded(found["name"]) in _BADGES_IN_WORDS
         return found["name"] + found["between"] + (self.badge(found["value"]) if is_badge else MASK)
 
     def _text(self, text: str, level: int) -> str | None:

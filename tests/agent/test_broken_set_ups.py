@@ -136,7 +136,7 @@ async def test_8_the_state_folder_is_read_only(agent: RunningAgent, tmp_path: Pa
     mount = 'mount -t tmpfs -o ro none "$0" && exec "$@"'
     with trio.fail_after(WITHIN_S):
         done = await trio.run_process(
-            [*own, "sh", "-c", mount, str(agent.state), *COMMAND, "doctor", *map(str, flags)],
+            [*own, "sh", "-c", mount, str(agent.state), *COMMAND, "doctor", "--admin", "127.0.0.1:0", *map(str, flags)],
             check=False,
             capture_stdout=True,
         )

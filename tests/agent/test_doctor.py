@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,9 @@ async def findings(agent: RunningAgent, config: Config | None = None, **secrets:
     return found
 
 
+ANY_ADMIN = ("--admin", "127.0.0.1:0")
+
+
 def faults(found: dict[str, Check]) -> dict[str, str]:
     """Return what is not ok: name and verdict."""
     return {name: check.verdict for name, check in found.items() if check.verdict != "ok"}
@@ -71,7 +75,7 @@ async def test_a_healthy_controller_passes(agent: RunningAgent) -> None:
 
     assert faults(found) == {}
     assert list(found) == [
-        "state folder", "disk", "lock", "bundle", "clock", "secrets", "listener lan",
+        "state folder", "disk", "lock", "admin", "bundle", "clock", "secrets", "listener lan",
         "acme dns", "acme tcp", "acme http",
     ]  # fmt: skip
     assert "sequence 1" in found["bundle"].seen
@@ -282,8 +286,11 @@ async def test_the_command_exits_1_on_a_failure_and_fits_a_terminal(agent: Runni
     password = UplinkPassword(secret="acme-{station}-with-a-rather-long-name", format="text")
     agent.write(a_unique_config(f"ws://127.0.0.1:{free_port()}/ocpp", password=password))
     flags = ["--bundle", str(agent.bundle), "--site", "test-site", "--state", str(agent.state)]
-    flags += ["--secrets", str(agent.secrets), "--trust", str(tmp_path / "site.pub")]
-    text, as_json = await agent_command("doctor", *flags), await agent_command("doctor", "--json", *flags)
+    flags += ["--secrets", str(agent.secrets), "--trust", str(tmp_path / "site.pub"), *ANY_ADMIN]
+    text, as_json = (
+        await agent_command("doctor", *flags),
+        await agent_command("doctor", "--json", *flags),
+    )
     usage = await agent_command("doctor", "--bundle", "x")
 
     found: dict[str, Any] = json.loads(as_json.stdout)
@@ -321,7 +328,7 @@ async def test_a_bundle_by_https_is_reached_believed_and_opened_or_it_says_what_
     gone = await findings(agent)
 
     assert faults(good) == {}
-    assert list(good)[3:6] == ["bundle url", "bundle certificate", "bundle"]
+    assert list(good)[4:7] == ["bundle url", "bundle certificate", "bundle"]
     assert faults(told) == {"secret": "warn"}
     assert closed["bundle url"].seen.startswith("unreadable: ")
     assert "--bundle-token" in closed["bundle url"].remedy
@@ -347,3 +354,15 @@ async def test_a_bundle_server_without_etags_and_a_client_certificate_without_us
     assert faults(tagless) == {"bundle url": "warn"}
     assert faults(useless) == {"bundle client certificate": "fail", "bundle url": "fail"}
     assert useless["bundle url"].seen.startswith("tls-material: ")
+
+
+async def test_a_taken_port_of_the_admin_interface_is_told(tmp_path: Path) -> None:
+    agent = RunningAgent(tmp_path, free_port())
+    agent.write(a_config())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = replace(agent.settings(), admin_port=taken.getsockname()[1])
+        checks = await examine(settings, SystemClock())
+
+    (admin,) = (check for check in checks if check.name == "admin")
+    assert admin.verdict == "fail"
+    assert "choose another port" in admin.remedy

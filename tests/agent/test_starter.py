@@ -1,5 +1,6 @@
 """`pointsman-agent init`: what it lays down, and what it never writes over."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -81,3 +82,26 @@ def test_a_place_where_services_cannot_look_and_open_secrets_are_warned_of(tmp_p
     hidden, is_open = layout.warnings()
     assert "where services cannot look" in hidden
     assert "chmod 700" in is_open
+
+
+def test_another_users_agent_can_read_what_a_careful_umask_would_hide(tmp_path: Path, key: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert init(tmp_path, "--trust", key).exit_code == 0
+    finally:
+        os.umask(before)
+
+    etc = tmp_path / "etc"
+    modes = {name: stat.S_IMODE((etc / name).stat().st_mode) for name in (".", "secrets", "trust", "trust/release.pub")}
+    assert modes == {".": 0o755, "secrets": 0o700, "trust": 0o755, "trust/release.pub": 0o644}
+
+
+def test_a_file_where_a_folder_has_to_be_is_told_and_nothing_is_written(tmp_path: Path, key: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "trust").write_text("")
+
+    told = init(tmp_path, "--trust", key)
+
+    assert told.exit_code != 0
+    assert "is no folder" in told.output
+    assert [path.name for path in (tmp_path / "etc").iterdir()] == ["trust"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pointsman_agent.cli.options import (
+    admin_option,
     allow_unsigned_option,
     bundle_option,
     default_secrets,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @allow_unsigned_option
 @state_option
 @secrets_option
+@admin_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def doctor(
     bundle: "Path | BundleUrl",
@@ -40,6 +42,7 @@ def doctor(
     allow_unsigned: bool,
     state: Path,
     secrets: Path | None,
+    admin: str,
     as_json: bool,
 ) -> None:
     """Check all that the agent needs, and say what to do.
@@ -53,13 +56,14 @@ def doctor(
     from pointsman_agent.doctor.checks import report
     from pointsman_agent.doctor.examination import examine
     from pointsman_agent.run import SystemClock
-    from pointsman_agent.settings import Settings, SettingsError, trusted_keys
+    from pointsman_agent.settings import Settings, SettingsError, admin_address, trusted_keys
 
     try:
         trusted = trusted_keys(trust, allow_unsigned=allow_unsigned)
+        host, port = admin_address(admin, is_exposable=True)
     except SettingsError as error:
         fail(str(error), EXIT_USAGE)
-    settings = Settings(bundle, site, trusted, state, secrets or default_secrets(state), "127.0.0.1", 0)
+    settings = Settings(bundle, site, trusted, state, secrets or default_secrets(state), host, port)
     found = report(trio.run(examine, settings, SystemClock()))
     click.echo(json.dumps(found, indent=2) if as_json else doctor_text(found, colour=sys.stdout.isatty()), nl=as_json)
     sys.exit(0 if found["ok"] else EXIT_NO)

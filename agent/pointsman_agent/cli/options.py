@@ -23,6 +23,14 @@ state_option = click.option(
 admin_url_option = click.option(
     "--admin", "url", metavar="URL", help="Admin interface, where it is not the one that the state folder names."
 )
+admin_option = click.option(
+    "--admin",
+    metavar="HOST:PORT",
+    default="127.0.0.1:9100",
+    show_default=True,
+    envvar="POINTSMAN_ADMIN",
+    help="Address of the admin interface: loopback, or with TLS, or with --admin-plain-text.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="The object of the API instead of a table.")
 
 

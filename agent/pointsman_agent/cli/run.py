@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pointsman_agent.cli.options import (
+    admin_option,
     allow_unsigned_option,
     default_secrets,
     optional_bundle_option,
@@ -56,14 +57,7 @@ if TYPE_CHECKING:
 @allow_unsigned_option
 @state_option
 @secrets_option
-@click.option(
-    "--admin",
-    metavar="HOST:PORT",
-    default="127.0.0.1:9100",
-    show_default=True,
-    envvar="POINTSMAN_ADMIN",
-    help="Address of the admin interface: loopback, or with TLS, or with --admin-plain-text.",
-)
+@admin_option
 @click.option(
     "--admin-certificate",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -1,12 +1,14 @@
 """The whole examination, in the order in which a start would fail."""
 
+from functools import partial
+
 import trio
 from pointsman_schema.bundle import BundleFormatError, read_payload
 from pointsman_schema.envelope import EnvelopeError, open_unverified
 
 from pointsman_agent.doctor.bundle import check_bundle, check_secrets
 from pointsman_agent.doctor.checks import Check
-from pointsman_agent.doctor.listeners import check_certificates, check_ports
+from pointsman_agent.doctor.listeners import check_admin, check_certificates, check_ports
 from pointsman_agent.doctor.network import check_clock, check_supervisions
 from pointsman_agent.doctor.source import read_bundle
 from pointsman_agent.doctor.state import check_state, is_in_use, load_state
@@ -24,6 +26,12 @@ async def examine(settings: Settings, clock: Clock) -> list[Check]:
     if isinstance(stored, Check):
         checks.append(stored)
         stored = StoredState()
+    is_running = await trio.to_thread.run_sync(is_in_use, settings.state)
+    checks.append(
+        await trio.to_thread.run_sync(
+            partial(check_admin, settings.admin_host, settings.admin_port, is_held=is_running)
+        )
+    )
     assert settings.bundle is not None  # the command demands one
     envelope, found = await read_bundle(settings.bundle, settings.secrets, clock.now())
     checks += found

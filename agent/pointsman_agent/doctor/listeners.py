@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from cryptography import x509
-from pointsman_schema.bundle import Config, Listener
+from pointsman_schema.bundle import Config
 
 from pointsman_agent.certificates import is_issued_by
 from pointsman_agent.doctor.checks import Check
@@ -20,7 +20,13 @@ WARN_BEFORE: Final = timedelta(days=30)  # rule 53
 def check_ports(config: Config, held: frozenset[tuple[str | None, int]]) -> Iterator[Check]:
     """Yield whether each listener's port can be had; `held` are those that a running agent has already."""
     for name, listener in sorted(config.listeners.items()):
-        yield _port(f"listener {name}", listener, is_held=(listener.address, listener.port) in held)
+        is_held = (listener.address, listener.port) in held
+        yield _port(f"listener {name}", listener.address, listener.port, "`address` of the listener", is_held=is_held)
+
+
+def check_admin(host: str, port: int, *, is_held: bool) -> Check:
+    """Return whether the admin interface's port can be had; `is_held`: an agent runs here already."""
+    return _port("admin", host, port, "--admin", is_held=is_held)
 
 
 def check_certificates(config: Config, now: datetime) -> Iterator[Check]:
@@ -37,27 +43,27 @@ def check_certificates(config: Config, now: datetime) -> Iterator[Check]:
             yield from _expiring(f"root {name}", root, now)
 
 
-def _port(name: str, listener: Listener, *, is_held: bool) -> Check:
-    where = f"{listener.address or 'all addresses'}, port {listener.port}"
+def _port(name: str, address: str | None, port: int, place: str, *, is_held: bool) -> Check:
+    where = f"{address or 'all addresses'}, port {port}"
     if is_held:
         return Check(name, "ok", f"{where}: the running agent has it")
     try:
-        _bind(listener)
+        _bind(address, port)
     except socket.gaierror as error:
-        return Check(name, "fail", f"{where}: {error.strerror}", "check `address` of the listener")
+        return Check(name, "fail", f"{where}: {error.strerror}", f"check {place}")
     except OSError as error:
-        return Check(name, "fail", f"{where}: {error.strerror}", _port_remedy(error.errno, listener.port))
+        return Check(name, "fail", f"{where}: {error.strerror}", _port_remedy(error.errno, port))
     return Check(name, "ok", f"{where}: free")
 
 
-def _bind(listener: Listener) -> None:
+def _bind(wanted: str | None, port: int) -> None:
     """Take the port and give it back. Raises OSError."""
-    found = socket.getaddrinfo(listener.address, listener.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(wanted, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, kind, protocol, _, address in sorted(found, key=lambda each: each[0]):
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as error:
-            if error.errno == errno.EAFNOSUPPORT and listener.address is None:
+            if error.errno == errno.EAFNOSUPPORT and wanted is None:
                 continue  # a controller without IPv6 listens on the rest
             raise
         with sock:
@@ -72,7 +78,7 @@ def _port_remedy(number: int | None, port: int) -> str:
         case errno.EADDRINUSE:
             return f"another program has it (ss -ltnp 'sport = :{port}'): stop that, or choose another port"
         case errno.EADDRNOTAVAIL:
-            return "the controller does not have that address: check `address` of the listener"
+            return "the controller does not have that address: check `address` of the listener, or --admin"
         case errno.EACCES:
             return "ports below 1024 need CAP_NET_BIND_SERVICE; or choose a higher one"
     return "check the listener"

@@ -50,12 +50,15 @@ class Layout:
         if differing:
             raise LayoutError(f"{differing[0]} is there and differs; move it away, or change it by hand")
         secrets = self.config / "secrets"
+        for folder in (self.config, secrets, *(path.parent for path in texts)):
+            if folder.exists() and not folder.is_dir():
+                raise LayoutError(f"{folder} is there and is no folder; move it away")
         made = [] if secrets.is_dir() else [secrets]
-        self.config.mkdir(mode=0o755, parents=True, exist_ok=True)
-        secrets.mkdir(mode=0o700, exist_ok=True)
+        _make(self.config, 0o755)
+        _make(secrets, 0o700)
         for path, text in texts.items():
             if not path.exists():
-                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                _make(path.parent, 0o755)
                 _write(path, text)
                 made.append(path)
         return made
@@ -113,6 +116,14 @@ def _public_key(path: Path) -> bytes:
     except ValueError as error:
         raise LayoutError(f"--trust {path}: {error}; it is the file NAME.pub that `pointsman keygen` made") from error
     return content
+
+
+def _make(folder: Path, mode: int) -> None:
+    """Make a folder and those above it, with this mode whatever the umask: another user's agent reads there."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        each.chmod(mode)
 
 
 def _write(path: Path, content: bytes) -> None:
