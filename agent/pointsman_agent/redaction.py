@@ -32,14 +32,15 @@ _DEEPEST_TEXT_IN_TEXT: Final = 3
 
 _BADGES: Final = frozenset(
     {"idtag", "parentidtag", "idtoken", "groupidtoken", "additionalidtoken", "masterpassgroupid"}
-    | {"badge", "rfid", "rfidtag", "emaid", "customeridentifier"}
+    | {"badge", "rfid", "rfidtag", "emaid", "customeridentifier", "uid", "taguid", "carduid", "cardid", "cardnumber"}
+    | {"tokenreader"}  # the component of OCPP 2.x whose events say what was held to it
 )
 _BADGES_IN_WORDS: Final = _BADGES | {"tag"}
 _NO_BADGES: Final = frozenset({"type", "status"})
 """Members of an object that stands for a badge, which say something about it."""
 
 _SECRETS: Final = re.compile(r"passw(?:or)?d|passphrase|secret|authorizationkey|privatekey|apikey|accesstoken|\bsimpin")
-_NAMES: Final = frozenset({"key", "name", "variable"})
+_NAMES: Final = frozenset({"key", "name", "variable", "component"})
 _VALUES: Final = frozenset({"value", "attributevalue", "actualvalue"})
 _WHOLE: Final = frozenset({"signedmeterdata"})
 _FREE: Final = frozenset({"info", "techinfo", "vendorerrorcode", "additionalinfo"})
@@ -59,7 +60,7 @@ redactor's own word already stays that word."""
 _OUR_WORD: Final = re.compile(rf"#[0-9a-f]{{{_HASH_DIGITS}}}$")
 """What this module writes for a badge."""
 
-_USER_IN_URL: Final = re.compile(r"(\w://)[^/\s@\"]+@")
+_USER_IN_URL: Final = re.compile(r"(\w://)(?:[^/\s@\"]+|[^/\s@:\"]+:[^\s@\"]+)@")
 _QUERY_OF_URL: Final = re.compile(r"([?&][^=&\s\"]*(?:token|key|sig|secret|passw)[^=&\s\"]*=)[^&#\s\"]*", re.IGNORECASE)
 
 _HEAD: Final = re.compile(r'[\ufeff \t\r\n]*\[\s*([0-9]{1,3})\s*,\s*"[^"]*"\s*(?:,\s*"([A-Za-z]+)")?')

@@ -220,3 +220,22 @@ def test_any_punctuation_is_redacted_without_an_error(text: str) -> None:
     redactor.message(text)
     redactor.message('[2,"1","Authorize",{"idTag":"B123456789"}]' + text)
     assert "B123456789" not in redactor.message(text + '{"idTag":"B123456789"}')
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"customData":{"vendorId":"v","uid":"%s"}}',
+        '{"data":"{\\"cardNumber\\":\\"%s\\"}"}',
+        '{"eventData":[{"actualValue":"%s","component":{"name":"TokenReader"},"variable":{"name":"Token"}}]}',
+    ],
+)
+def test_r52_badges_in_the_words_of_vendors_and_of_readers_are_not_shown(payload: str) -> None:
+    shown = redactor.message(f'[2,"1","X",{payload % BADGE}]')
+
+    assert BADGE not in shown
+    assert HASH in shown
+
+
+def test_a_password_with_a_slash_in_a_url_is_not_shown() -> None:
+    assert redactor.words("to ftp://me:pa/ss@host/x") == f"to ftp://{MASK}@host/x"
