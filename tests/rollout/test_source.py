@@ -20,7 +20,7 @@ from support.rollouts import (
 )
 from support.rolloutsites import OTHER, Fleet, Follower
 from support.sites import SITE
-from tuf.api.exceptions import SlowRetrievalError
+from tuf.api.exceptions import DownloadError, SlowRetrievalError
 from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
 
 
@@ -257,6 +257,16 @@ def test_a_look_as_a_whole_ends_however_many_files_it_asks_for(server: Repositor
     fetcher.begin_look()
 
     assert b"".join(fetcher.fetch(f"{server.url}/metadata/1.root.json"))
+    fetcher.close()
+
+
+def test_a_token_that_no_header_takes_is_not_repeated(server: RepositoryServer) -> None:
+    fetcher = BoundedFetcher("hush\nabc")
+
+    with pytest.raises(DownloadError) as caught:
+        b"".join(fetcher.fetch(f"{server.url}/metadata/1.root.json"))
+
+    assert "hush" not in str(caught.value)
     fetcher.close()
 
 

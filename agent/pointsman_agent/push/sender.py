@@ -108,6 +108,8 @@ class Pusher:
             names, text = await trio.to_thread.run_sync(self._spool.oldest, limiter=self._one_at_a_time)
             with trio.fail_after(SENT_WITHIN_S):
                 answer = await client.post(self._url, content=text)
+        except httpx2.LocalProtocolError:
+            return self._failed("no such request can be made")  # its words may hold the token
         except (httpx2.HTTPError, OSError, trio.TooSlowError) as error:
             return self._failed(repr(error))
         if answer.status_code == httpx2.codes.BAD_REQUEST:
