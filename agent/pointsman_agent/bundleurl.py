@@ -26,11 +26,19 @@ class BundleUrl:
     @property
     def shown(self) -> str:
         """The address without its query, which may be a signature that opens it."""
-        return self.url.partition("?")[0]
+        return shown_url(self.url)
 
 
-def url_fault(url: str) -> str | None:
-    """Return why nothing is fetched from `url`; None when it is https, or http on this very machine."""
+def shown_url(url: str) -> str:
+    """Return what of `url` may be told: not its query, and nothing of it where a password may stand before an @."""
+    return "URL" if "@" in url else url.partition("?")[0]
+
+
+def url_fault(url: str, *, token_flag: str = "--bundle-token", is_plain_taken: bool = False) -> str | None:
+    """Return why nothing is fetched from `url`; None when it is https, or http on this very machine.
+
+    With `is_plain_taken` it may be http anywhere. `token_flag` is the remedy for who writes a password into it.
+    """
     if any(not " " < character < "\x7f" for character in url):
         return "it has white space or characters that have to be percent-encoded"
     try:
@@ -42,11 +50,13 @@ def url_fault(url: str) -> str | None:
     if not parts.hostname or port == 0:
         return "it names no host and port, as https://config.example/site.bundle does"
     if parts.username is not None or parts.password is not None:
-        return "user and password do not belong there, where every process list shows them; use --bundle-token"
+        return f"user and password do not belong there, where every process list shows them; use {token_flag}"
     if parts.fragment:
         return "a fragment (#) is never sent to a server"
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname)):
+    if parts.scheme == "https" or (parts.scheme == "http" and (is_plain_taken or _is_loopback(parts.hostname))):
         return None
+    if is_plain_taken:
+        return "write https://HOST/PATH"
     return "only https:// is taken; http:// for a loopback address alone"
 
 

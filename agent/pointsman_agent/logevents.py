@@ -45,6 +45,8 @@ EVENTS: Final = {
     "old entries not deleted": "The journal does not store. It is tried again.",
     "one action loses the link again and again": "The supervision leaves that action unanswered, three times in a "
     "row. The station is held back; tell its operator, or set `condemn: silent`.",
+    "pushing failed": "A fault of the agent itself where it pushes its state. It goes on after a while. "
+    "Please report it.",
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
     "report not kept": "The state could not be kept on the disk until the metrics store takes it. Make room on the "
     "disk.",

@@ -32,6 +32,7 @@ from pointsman_agent.activation.assembly import assembled
 from pointsman_agent.activation.movement import Movement
 from pointsman_agent.activation.walk import Activation
 from pointsman_agent.admin import AdminInterface
+from pointsman_agent.bearer import read_bearer
 from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.door import ADMIN_FILE, door
 from pointsman_agent.inforce import Holder
@@ -121,14 +122,20 @@ async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status
         site = _site(settings, stored)
         certificate = await trio.to_thread.run_sync(_admin_certificate, settings)
         admin = _bind_admin(settings)
+        failure: StartError | None = None
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
                     agent = _Agent(settings, clock, site, store, stored, journal, admin, certificate, signals)
-                    await agent.run(task_status)
+                    try:
+                        await agent.run(task_status)
+                    except StartError as error:  # raised outside, as above: the journal has a nursery
+                        failure = error
             except JournalFault as error:
                 remedy = "a journal that cannot be read may be moved away: a new one is made"
                 raise StartError(f"{error}; {remedy}") from error
+        if failure is not None:
+            raise failure
 
 
 @dataclass(slots=True)
@@ -257,8 +264,8 @@ def _token(settings: Settings, name: str | None) -> str | None:
     if name is None:
         return None
     try:
-        return SecretFolder(settings.secrets).read(name).decode("ascii")
-    except (SecretMissing, UnicodeDecodeError) as error:
+        return read_bearer(SecretFolder(settings.secrets), name)
+    except SecretMissing as error:
         raise StartError(f"the token {name}: {error}") from error
 
 

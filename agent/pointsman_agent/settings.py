@@ -3,12 +3,11 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pointsman_schema.envelope import load_public_key
 
-from pointsman_agent.bundleurl import ASK_EVERY_S, BundleUrl, url_fault
+from pointsman_agent.bundleurl import ASK_EVERY_S, BundleUrl, shown_url, url_fault
 
 
 class SettingsError(Exception):
@@ -90,8 +89,7 @@ def bundle_place(
     place = BundleUrl(text, trust, certificate, key, token, interval_s)
     fault = url_fault(text)
     if fault is not None:
-        shown = "URL" if "@" in text else place.shown  # what stands before an @ may be a password
-        raise SettingsError(f"--bundle {shown}: {fault}")
+        raise SettingsError(f"--bundle {place.shown}: {fault}")
     if (certificate is None) != (key is None):
         raise SettingsError("--bundle-certificate FILE and --bundle-key NAME need each other")
     return place
@@ -116,10 +114,7 @@ def rollout_settings(
         raise SettingsError("--trust has no meaning with --rollout: the repository's own keys are the trust")
     if root is None:
         raise SettingsError("--rollout-root FILE is needed: the repository's metadata/1.root.json to begin with")
-    if not url.startswith(("https://", "http://")):
-        raise SettingsError(f"--rollout {url}: write https://HOST/PATH")
-    if token is not None and not _is_private(url):
-        raise SettingsError(f"--rollout {url}: a token goes over https:// only, or anybody on the way could read it")
+    _check_url("--rollout", url, token)
     return RolloutSettings(url, root, token, poll_s)
 
 
@@ -127,15 +122,17 @@ def push_settings(url: str | None, token: str | None) -> PushSettings | None:
     """Return where the state is pushed to, None for nowhere; raises SettingsError."""
     if url is None:
         return None
-    if not url.startswith(("https://", "http://")):
-        raise SettingsError(f"--push {url}: write https://HOST/PATH")
-    if token is not None and not _is_private(url):
-        raise SettingsError(f"--push {url}: a token goes over https:// only, or anybody on the way could read it")
+    _check_url("--push", url, token)
     return PushSettings(url, token)
 
 
-def _is_private(url: str) -> bool:
-    return url.startswith("https://") or urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+def _check_url(flag: str, url: str, token: str | None) -> None:
+    """Plain http is taken where nothing that goes over it is a secret; raises SettingsError."""
+    fault = url_fault(url, token_flag=f"{flag}-token", is_plain_taken=True)
+    if fault is None and token is not None and url_fault(url) is not None:
+        fault = "a token goes over https:// only, or anybody on the way could read it"
+    if fault is not None:
+        raise SettingsError(f"{flag} {shown_url(url)}: {fault}")
 
 
 def admin_tls(certificate: Path | None, key: Path | None) -> KeyFiles | None:

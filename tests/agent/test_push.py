@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import trio
 from pointsman_agent.backoff import Backoff
+from pointsman_agent.push import sender
 from pointsman_agent.push import spool as spools
 from pointsman_agent.push.exposition import LONGEST_REASON, digest_of_state, expose
 from pointsman_agent.push.sender import Pusher
@@ -218,3 +219,17 @@ async def test_a_report_that_is_refused_for_what_it_says_does_not_hold_up_the_ne
             nursery.cancel_scope.cancel()
 
     assert store.taken == []
+
+
+async def test_a_fault_of_ours_in_it_ends_nothing_and_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "PUSH_AGAIN_S", 0.01)
+    site = Site("http://metrics..example/push", tmp_path, reports=3)  # what no setting lets through: InvalidURL
+    with running_store() as store:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until(lambda: site.is_done.is_set())
+            site.pusher._url = store.url
+            await until(lambda: len(store.taken) == 3)
+            nursery.cancel_scope.cancel()

@@ -9,10 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pointsman_agent.bundleurl import BundleUrl
 from pointsman_agent.settings import (
     KeyFiles,
+    PushSettings,
     SettingsError,
     admin_address,
     admin_tls,
     bundle_place,
+    push_settings,
+    rollout_settings,
     trusted_keys,
 )
 from pointsman_schema.envelope import key_id
@@ -146,3 +149,41 @@ def test_what_proves_a_controller_is_for_a_url_and_is_whole(tmp_path: Path) -> N
     with pytest.raises(SettingsError, match="need each other"):
         bundle_place("https://config.example/a", key="key")
     assert BundleUrl("https://config.example/a?signature=x").shown == "https://config.example/a"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://metrics..example/push", "label"),
+        ("https://metrics.example:99999/push", "ort"),
+        ("https://[::1/push", "IPv6"),
+        ("https:///push", "names no host"),
+        ("metrics.example/push", "names no host"),
+        ("ftp://metrics.example/push", "write https://"),
+        ("https://metrics.example/a b", "white space"),
+        ("https://user:hush@metrics.example/push", "-token"),
+        ("https://metrics..example/push?token=hush", "label"),
+    ],
+)
+def test_a_mistyped_url_of_a_rollout_or_a_push_is_refused_and_no_secret_in_it_repeated(url: str, words: str) -> None:
+    for flag, read in (("--push", pushed_to), ("--rollout", rolled_out_from)):
+        with pytest.raises(SettingsError, match=f"^{flag} .*{words}") as caught:
+            read(url)
+
+        assert "hush" not in str(caught.value)
+
+
+def pushed_to(url: str) -> object:
+    return push_settings(url, None)
+
+
+def rolled_out_from(url: str) -> object:
+    return rollout_settings(url, Path("root.json"), None, 60, None, ())
+
+
+def test_a_token_goes_over_https_or_stays_on_this_machine() -> None:
+    assert push_settings("http://metrics.example/push", None) == PushSettings("http://metrics.example/push")
+    for url in ("https://metrics.example/push", "http://127.0.0.2/push"):
+        assert push_settings(url, "token") == PushSettings(url, "token")
+    with pytest.raises(SettingsError, match="https:// only"):
+        push_settings("http://metrics.example/push", "token")

@@ -6,12 +6,21 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pointsman_agent.sources.fetching import BoundedFetcher
 from pointsman_agent.sources.tuf import turn_of
 from pointsman_compiler.rollout.repository import Repository
 from securesystemslib.signer import CryptoSigner
-from support.rollouts import RepositoryServer, dripping, endless, repository_server, unavailable
+from support.rollouts import (
+    RepositoryServer,
+    dripping,
+    dripping_outside_the_body,
+    endless,
+    repository_server,
+    unavailable,
+)
 from support.rolloutsites import OTHER, Fleet, Follower
 from support.sites import SITE
+from tuf.api.exceptions import DownloadError, SlowRetrievalError
 from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
 
 
@@ -207,6 +216,58 @@ async def test_a_slow_drip_is_given_up(fleet: Fleet, server: RepositoryServer) -
 
     assert follower.told == ["slow"]
     assert follower.offered == []
+
+
+DRIPS = {
+    "header": dripping_outside_the_body(b"200 OK\r\nX-A: ", b"a"),
+    "1xx": dripping_outside_the_body(b"103 Early Hints\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+    "chunk": dripping_outside_the_body(b"200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"a"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+async def test_a_slow_drip_outside_of_the_content_is_given_up_and_stale_is_told(
+    fleet: Fleet, server: RepositoryServer, drip: str
+) -> None:
+    follower = Follower(fleet, server.url, file_within_s=0.5)
+    await follower.look()
+    server.answer = DRIPS[drip]
+    follower.clock.at = datetime.now(UTC) + timedelta(days=9)  # its metadata ended meanwhile
+
+    await follower.look()
+
+    assert follower.told == ["slow"]
+    assert follower.stale()
+    server.answer, follower.clock.at = (lambda handler: False), None
+    follower.source.reload()
+    await follower.look()
+    assert len(follower.offered) == 2
+    assert not follower.stale()
+
+
+def test_a_look_as_a_whole_ends_however_many_files_it_asks_for(server: RepositoryServer) -> None:
+    server.answer = lambda handler: handler.path.endswith("drip") and dripping(handler)
+    fetcher = BoundedFetcher(file_within_s=20, look_within_s=0.5)
+    fetcher.begin_look()
+    with pytest.raises(SlowRetrievalError, match="the whole look took more"):
+        b"".join(fetcher.fetch(f"{server.url}/drip"))
+    with pytest.raises(SlowRetrievalError, match="the whole look"):
+        b"".join(fetcher.fetch(f"{server.url}/metadata/1.root.json"))
+
+    fetcher.begin_look()
+
+    assert b"".join(fetcher.fetch(f"{server.url}/metadata/1.root.json"))
+    fetcher.close()
+
+
+def test_a_token_that_no_header_takes_is_not_repeated(server: RepositoryServer) -> None:
+    fetcher = BoundedFetcher("hush\nabc")
+
+    with pytest.raises(DownloadError) as caught:
+        b"".join(fetcher.fetch(f"{server.url}/metadata/1.root.json"))
+
+    assert "hush" not in str(caught.value)
+    fetcher.close()
 
 
 async def test_a_stolen_timestamp_key_neither_brings_old_bundles_back_nor_new_ones(

@@ -70,6 +70,18 @@ def dripping(handler: SimpleHTTPRequestHandler) -> bool:
         time.sleep(0.02)
 
 
+def dripping_outside_the_body(start: bytes, piece: bytes) -> Answer:
+    """Answer with `start` of an answer, and then `piece` of what comes before its content now and then, for ever."""
+
+    def answer(handler: SimpleHTTPRequestHandler) -> bool:
+        handler.connection.sendall(b"HTTP/1.1 " + start)
+        while True:
+            handler.connection.sendall(piece)
+            time.sleep(0.02)
+
+    return answer
+
+
 def unavailable(handler: SimpleHTTPRequestHandler) -> bool:
     """Answer that it is away."""
     handler.send_error(503)

@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from pointsman_agent.backoff import Backoff
+from pointsman_agent.bundleurl import shown_url
 from pointsman_agent.push.exposition import digest_of_state, expose
 from pointsman_agent.push.spool import Spool
 from pointsman_agent.version import VERSION
@@ -23,6 +24,8 @@ JITTER: Final = 0.25
 LOOK_EVERY_S: Final = 2.0
 """How soon a change is noticed."""
 SENT_WITHIN_S: Final = 20.0
+PUSH_AGAIN_S: Final = 30.0
+"""After a fault of our own."""
 
 log = structlog.get_logger()
 
@@ -59,10 +62,15 @@ class Pusher:
         self._is_told = False
 
     async def run(self) -> None:
-        """Write and send. Never ends."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            nursery.start_soon(self._send)
+        """Write and send. Never ends: charging must not end with a fault of ours here."""
+        while True:
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._send)
+            except Exception:
+                log.exception("pushing failed", url=shown_url(self._url))
+            await trio.sleep(PUSH_AGAIN_S)
 
     async def _write(self) -> None:
         said: tuple[object, ...] | None = None
@@ -100,6 +108,8 @@ class Pusher:
             names, text = await trio.to_thread.run_sync(self._spool.oldest, limiter=self._one_at_a_time)
             with trio.fail_after(SENT_WITHIN_S):
                 answer = await client.post(self._url, content=text)
+        except httpx2.LocalProtocolError:
+            return self._failed("no such request can be made")  # its words may hold the token
         except (httpx2.HTTPError, OSError, trio.TooSlowError) as error:
             return self._failed(repr(error))
         if answer.status_code == httpx2.codes.BAD_REQUEST:
@@ -118,6 +128,6 @@ class Pusher:
     def _failed(self, why: str) -> bool:
         """Tell once that nothing goes out, until something does again."""
         if not self._is_told:
-            log.warning("reports wait: the metrics store does not take them", why=why, url=self._url)
+            log.warning("reports wait: the metrics store does not take them", why=why, url=shown_url(self._url))
             self._is_told = True
         return False

@@ -17,6 +17,7 @@ import trio
 from pointsman_schema.bundle import KeyPair
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 
+from pointsman_agent.bearer import read_bearer
 from pointsman_agent.bundleurl import BundleUrl, origin_of, url_fault
 from pointsman_agent.ports import SecretMissing, Secrets
 from pointsman_agent.streams import connect_cause, tls_cause
@@ -127,19 +128,14 @@ def _credentials(place: BundleUrl, secrets: Secrets, is_ours: bool) -> tuple[ssl
         if is_ours and place.certificate is not None and place.key is not None:
             pair = KeyPair(chain=_pem(place.certificate, "--bundle-certificate"), key=place.key)
             values[place.key] = secrets.read(place.key)
-        token = secrets.read(place.token) if is_ours and place.token is not None else None
+        token = read_bearer(secrets, place.token) if is_ours and place.token is not None else None
         context = client_context(roots, pair, values)
     except SecretMissing as error:
-        raise DownloadFault("secret-missing", str(error), "lay it down in the secrets folder") from error
+        raise DownloadFault("secret-missing", str(error), "lay it down in the secrets folder, alone") from error
     except TlsMaterialError as error:
         remedy = "check --bundle-trust, and that --bundle-certificate and --bundle-key belong together"
         raise DownloadFault("tls-material", str(error), remedy) from error
-    if token is None:
-        return context, None
-    if not token or any(not 0x21 <= byte <= 0x7E for byte in token):
-        message = f"secret {place.token!r} is no token: it may have visible ASCII characters only, and at least one"
-        raise DownloadFault("secret-missing", message, "write the token alone into it")
-    return context, token.decode("ascii")
+    return context, token
 
 
 def _pem(path: Path, flag: str) -> str:

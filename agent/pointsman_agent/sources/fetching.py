@@ -1,14 +1,18 @@
-"""Files from a web server, for a client that runs in a thread (the only httpx2 of the sources): bounded in time.
+"""Files from a web server, for a client that runs in a thread (the only httpcore2): bounded in time.
 
-A server that sends a byte now and then never runs into a time-out of its socket, so each file as a whole has a bound.
-Sizes are bounded by who asks.
+A server that sends a byte now and then, in headers, between chunks or as one 1xx after the other, never runs into a
+time-out of its socket. So the bound is laid under all of that: no wait for the socket lasts longer than what is left of
+the file's time, and of the look's, which asks for many files. Sizes are bounded by who asks.
+
+Nothing of the environment counts (proxies), as for uplinks.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from ssl import SSLContext
+from typing import Any, Final
 
-import httpx2
+import httpcore2
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
@@ -16,42 +20,129 @@ from pointsman_agent.version import VERSION
 
 FILE_WITHIN_S: Final = 120.0
 """8 MiB, the largest bundle, at 560 kbit/s."""
+LOOK_WITHIN_S: Final = 300.0
+"""All files of one look: roots may be many."""
 SILENT_AT_MOST_S: Final = 15.0
+KEPT_OPEN_S: Final = 5.0
+
+_OK: Final = 200
 
 
 class BoundedFetcher(FetcherInterface):
-    """Fetches over one client, whose connections are kept between two looks."""
+    """Fetches over connections that are kept between two files of a look. Of one thread at a time."""
 
-    def __init__(self, token: str | None = None, *, file_within_s: float = FILE_WITHIN_S) -> None:
-        headers = {"User-Agent": f"pointsman-agent/{VERSION}", "Accept-Encoding": "identity"}
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        file_within_s: float = FILE_WITHIN_S,
+        look_within_s: float = LOOK_WITHIN_S,
+    ) -> None:
+        headers = {"User-Agent": f"pointsman-agent/{VERSION}", "Accept": "*/*", "Accept-Encoding": "identity"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        self._headers = headers
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self._file_within_s = file_within_s
-        self._client: httpx2.Client | None = None
+        self._look_within_s = look_within_s
+        self._look_ends: float | None = None
+        self._deadline = _Deadline()
+        self._pool: httpcore2.ConnectionPool | None = None
+
+    def begin_look(self) -> None:
+        """From now on the time of a look runs: files that are asked for after its end are too slow."""
+        self._look_ends = time.monotonic() + self._look_within_s
 
     def close(self) -> None:
         """Close the connections; the next file opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         """Yield the parts of the file; raises DownloadHTTPError, SlowRetrievalError or another DownloadError."""
-        client = self._client = self._client or self._new_client()
+        pool = self._pool = self._pool or self._new_pool()
         ends = time.monotonic() + self._file_within_s
+        self._deadline.at = ends if self._look_ends is None else min(ends, self._look_ends)
         try:
-            with client.stream("GET", url) as answer:
-                if answer.status_code != httpx2.codes.OK:
-                    raise DownloadHTTPError(f"{url}: HTTP {answer.status_code}", answer.status_code)
-                for part in answer.iter_raw():  # as they come: gathered into chunks, a drip would not be seen
-                    if time.monotonic() > ends:
-                        raise SlowRetrievalError(f"{url} took more than {self._file_within_s:g} s")
-                    yield part
-        except httpx2.TimeoutException as error:
-            raise SlowRetrievalError(f"{url}: silent for {SILENT_AT_MOST_S:g} s") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            with pool.stream("GET", url, headers=self._headers) as answer:
+                if answer.status != _OK:
+                    raise DownloadHTTPError(f"{url}: HTTP {answer.status}", answer.status)
+                yield from answer.iter_stream()
+        except httpcore2.TimeoutException as error:
+            raise SlowRetrievalError(f"{url} {self._slowness(ends)}") from error
+        except httpcore2.LocalProtocolError:
+            raise DownloadError(f"{url}: no such request can be made") from None  # its words may hold the token
+        except (
+            httpcore2.NetworkError,
+            httpcore2.ProtocolError,
+            httpcore2.UnsupportedProtocol,
+            ValueError,  # a host that is no name
+        ) as error:
             raise DownloadError(f"{url}: {error}") from error
 
-    def _new_client(self) -> httpx2.Client:
-        return httpx2.Client(headers=self._headers, timeout=min(SILENT_AT_MOST_S, self._file_within_s))
+    def _slowness(self, ends: float) -> str:
+        now = time.monotonic()
+        if now >= ends:
+            return f"took more than {self._file_within_s:g} s"
+        if now >= self._deadline.at:
+            return f"came too late: the whole look took more than {self._look_within_s:g} s"
+        return f"was silent for {SILENT_AT_MOST_S:g} s"
+
+    def _new_pool(self) -> httpcore2.ConnectionPool:
+        return httpcore2.ConnectionPool(keepalive_expiry=KEPT_OPEN_S, network_backend=_BoundedNetwork(self._deadline))
+
+
+class _Deadline:
+    """When all that is waited for ends, on the monotonic clock."""
+
+    at = 0.0
+
+    def left(self) -> float:
+        """Return for how many seconds the next wait may last; raises what the library raises for a time-out."""
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise httpcore2.ReadTimeout("the deadline has passed")
+        return min(left, SILENT_AT_MOST_S)
+
+
+class _BoundedNetwork(httpcore2.SyncBackend):
+    """Connections of which no wait goes past the deadline."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        self._deadline = deadline
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.NetworkStream:
+        stream = super().connect_tcp(host, port, self._deadline.left(), local_address, socket_options)
+        return _BoundedStream(stream, self._deadline)
+
+
+class _BoundedStream(httpcore2.NetworkStream):
+    def __init__(self, stream: httpcore2.NetworkStream, deadline: _Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._deadline.left())
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._deadline.left())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        return _BoundedStream(
+            self._stream.start_tls(ssl_context, server_hostname, self._deadline.left()), self._deadline
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -145,6 +145,7 @@ class TufSource:
 
     def _look(self) -> bytes | datetime | None:
         """Return a bundle that is to be offered now, when one is to be, or None; raises Fault."""
+        self._fetcher.begin_look()
         try:
             return self._ask()
         except exceptions.ExpiredMetadataError as error:
