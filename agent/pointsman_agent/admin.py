@@ -26,7 +26,7 @@ from pointsman_agent.web.app import Routes, admin_app
 from pointsman_agent.web.control import control_routes
 from pointsman_agent.web.diagnosis import connection_test_route, tail_route
 from pointsman_agent.web.events import events_route, inventory_route, station_route
-from pointsman_agent.web.reports import report_route
+from pointsman_agent.web.reports import ReportDesk, report_route
 from pointsman_agent.web.scraping import metrics_route
 
 
@@ -50,19 +50,20 @@ class AdminInterface:
         dossier = Dossier(house.holder, house.observer, house.clock, snapshots.take)
         transactions = TransactionReport(house.holder, self.journal.transactions_since)
         captures = Captures(house.tail, self.redactor, root, lambda: rfc3339(house.clock.now()))
-        page = StatusPage(live, dossier, captures, snapshots.take, transactions.rows, self.door.admission, self.site)
+        desk = ReportDesk()
+        page = StatusPage(live, dossier, captures, snapshots.take, transactions, desk, self.door.admission, self.site)
         app = admin_app(
             admission=self.door.admission,
             snapshot=snapshots.take,
             is_ready=lambda: house.holder.current is not None,
             reload=self.reload,
             version=VERSION,
-            routes=[*self._routes(dossier, live, transactions), *page.routes()],
+            routes=[*self._routes(dossier, live), *self._reports(transactions, desk), *page.routes()],
         )
         root.start_soon(live.run)
         await self.door.open(root, app, stop)
 
-    def _routes(self, dossier: Dossier, live: Live, transactions: TransactionReport) -> Routes:
+    def _routes(self, dossier: Dossier, live: Live) -> Routes:
         house, journal = self.house, self.journal
         metrics = Metrics(house.holder, house.status, journal.open_transactions, journal.commits)
         return [
@@ -71,9 +72,15 @@ class AdminInterface:
             events_route("/api/events", Following(live, dossier).events),
             station_route(dossier.of),
             inventory_route(dossier.inventory),
-            report_route("/api/transactions", transactions.rows),
-            report_route("/api/security-events", SecurityLog(journal.security_events_since, self.redactor).rows),
-            report_route("/api/activations", BundleLog(journal.bundle_events_since).rows),
             *control_routes(RemoteControl(house.holder, house.local, journal)),
             metrics_route(metrics.text, CONTENT_TYPE),
+        ]
+
+    def _reports(self, transactions: TransactionReport, desk: ReportDesk) -> Routes:
+        security = SecurityLog(self.journal.security_events_since, self.redactor)
+        bundles = BundleLog(self.journal.bundle_events_since)
+        return [
+            report_route("/api/transactions", transactions.rows, desk),
+            report_route("/api/security-events", security.rows, desk),
+            report_route("/api/activations", bundles.rows, desk),
         ]

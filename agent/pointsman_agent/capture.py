@@ -6,6 +6,7 @@ business unless somebody asks (rule 52): looking is asking, and it ends by itsel
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 import structlog
@@ -13,7 +14,7 @@ import trio
 
 from pointsman_agent.lookingin import MOST_IN_A_BATCH, passed_rows
 from pointsman_agent.redaction import Redactor
-from pointsman_agent.tail import Tail, TooManyWatchers
+from pointsman_agent.tail import Tail, TooManyWatchers, Watcher
 from pointsman_agent.web.diagnosis import Row
 
 KEPT: Final = 50
@@ -58,21 +59,24 @@ class Captures:
         if station not in self._captures:
             if len(self._captures) >= MOST_STATIONS:
                 return None
+            place = ExitStack()
+            try:
+                watcher = place.enter_context(self._tail.watch(station))
+            except TooManyWatchers:  # people at their command lines have the places
+                return None
             self._captures[station] = Capture(self._now())
             self._scopes[station] = trio.CancelScope()
-            self._nursery.start_soon(self._watch, station)
+            self._nursery.start_soon(self._keep, station, watcher, place)
         self._scopes[station].deadline = trio.current_time() + KEPT_FOR_S
         return self._captures[station]
 
-    async def _watch(self, station: str) -> None:
+    async def _keep(self, station: str, watcher: Watcher, place: ExitStack) -> None:
         capture = self._captures[station]
         try:
-            with self._scopes[station], self._tail.watch(station) as watcher:
+            with place, self._scopes[station]:
                 while True:
                     batch, missed = await watcher.take(MOST_IN_A_BATCH)
                     capture.add(await trio.to_thread.run_sync(passed_rows, batch, missed, self._redactor))
-        except TooManyWatchers:
-            pass  # the page says that nothing is kept
         except Exception:  # the boundary: a page must not end an agent
             log.exception("messages not kept", station=station)
         finally:

@@ -1,7 +1,7 @@
 """What people are shown of messages and of the security log over the admin interface, redacted (rules 50 and 52)."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -70,11 +70,11 @@ class SecurityLog:
     redactor: Redactor
     most: int = MOST_IN_A_REPORT
 
-    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
+    async def rows(self, since: str | None) -> tuple[Iterator[Row], bool]:
         """Return the newest events received from `since` on (RFC 3339; None: all), oldest first, and whether older ones
-        were left out. Raises AdminError."""
+        were left out. Redacts while one iterates: for a thread. Raises AdminError."""
         events, is_cut = await _read_log(self.read, since, self.most)
-        return [self._row(received, event) for received, event in events], is_cut
+        return (self._row(received, event) for received, event in events), is_cut
 
     def _row(self, received: str, event: SecurityEvent) -> Row:
         return {
@@ -93,10 +93,10 @@ class BundleLog:
     read: ReadBundleLog
     most: int = MOST_IN_A_REPORT
 
-    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
+    async def rows(self, since: str | None) -> tuple[Iterator[Row], bool]:
         """As `SecurityLog.rows`."""
         events, is_cut = await _read_log(self.read, since, self.most)
-        return [_bundle_row(received, event) for received, event in events], is_cut
+        return (_bundle_row(received, event) for received, event in events), is_cut
 
 
 def _bundle_row(received: str, event: BundleEvent) -> Row:

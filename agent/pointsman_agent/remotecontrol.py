@@ -1,7 +1,7 @@
 """What people ask of the agent's own stations, and of its journal, over the admin interface."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,25 +116,24 @@ class RemoteControl:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReport:
-    """Shows the transactions of local groups, at most `most`. `read` takes a time and a number."""
+    """Shows the transactions of local groups. `read` takes a time and a number."""
 
     holder: Holder
     read: Callable[[str, int], Awaitable[list[TransactionRecord]]]
-    most: int = MOST_IN_A_REPORT
 
-    async def rows(self, since: str | None) -> tuple[list[Row], bool]:
-        """Return the newest transactions received from `since` on (RFC 3339; None: all), oldest first, and whether
-        older ones were left out. Raises AdminError."""
+    async def rows(self, since: str | None, most: int = MOST_IN_A_REPORT) -> tuple[Iterator[Row], bool]:
+        """Return the newest transactions received from `since` on (RFC 3339; None: all), at most `most`, oldest first,
+        and whether older ones were left out. Rows are made while one iterates: for a thread. Raises AdminError."""
         moment = None if since is None else read_rfc3339(since)
         if since is not None and moment is None:
             raise AdminError(400, f"{since!r} is no time such as 2026-11-22T12:00:00Z")
         try:
-            records = await self.read("" if moment is None else rfc3339(moment), self.most + 1)
+            records = await self.read("" if moment is None else rfc3339(moment), most + 1)
         except JournalFault as error:
             raise AdminError(503, f"the journal does not answer: {error}") from error
         in_force = self.holder.current
         time_zone = "UTC" if in_force is None else in_force.routing.config.time_zone
-        return [transaction_row(each, time_zone) for each in records[-self.most :]], len(records) > self.most
+        return (transaction_row(each, time_zone) for each in records[-most:]), len(records) > most
 
 
 def transaction_row(record: TransactionRecord, time_zone: str) -> Row:

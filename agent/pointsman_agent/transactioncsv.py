@@ -1,7 +1,7 @@
 """Transactions as spreadsheets read them. Pure."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ COLUMNS: Final = ("station", "transactionId", "badge", "connector", "started", "
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def transactions_csv(rows: Sequence[Row]) -> str:
+def transactions_csv(rows: Iterable[Row]) -> str:
     """Return CSV (RFC 4180) with a header; no cell is a formula to a spreadsheet or a command to a terminal."""
     file = StringIO()
     writer = csv.writer(file)

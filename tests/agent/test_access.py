@@ -85,6 +85,24 @@ def test_a_session_ends_by_itself_and_when_it_is_closed() -> None:
     assert not sessions.is_open(first)
 
 
+def test_what_is_under_way_in_a_session_ends_when_that_session_is_closed() -> None:
+    sessions, ended = BrowserSessions(Clock()), list[str]()
+    names = [sessions.open() for _ in range(2)]
+
+    with (
+        sessions.under_way(names[0], lambda: ended.append("first")),
+        sessions.under_way(names[0], lambda: ended.append("second")),
+        sessions.under_way(names[1], lambda: ended.append("of another")),
+    ):
+        with sessions.under_way(names[0], lambda: ended.append("over")):
+            pass
+        sessions.close(names[0])
+        assert ended == ["first", "second"]
+        for _ in range(MOST_SESSIONS):
+            sessions.open()
+        assert ended == ["first", "second", "of another"]
+
+
 def test_sessions_and_tickets_are_bounded_and_the_oldest_go_first() -> None:
     sessions = BrowserSessions(Clock())
     opened = [sessions.open() for _ in range(MOST_SESSIONS + 1)]

@@ -16,7 +16,7 @@ from pointsman_agent import admin
 from pointsman_agent.client import Access, AgentUnreachable, ask_ticket, get_status
 from pointsman_agent.live import MOST_FOLLOWERS
 from pointsman_agent.settings import KeyFiles
-from pointsman_agent.web import shapes
+from pointsman_agent.web import access, shapes
 from pointsman_agent.web.app import admin_app
 from pointsman_agent.web.openapi import OPERATIONS
 from pointsman_simulator.station import connect_station, report_security_event, run_session
@@ -235,6 +235,36 @@ async def test_a_browser_signs_in_with_a_token_reads_and_signs_out(tmp_path: Pat
         assert (await browser.post("/api/reload")).status_code == 403
         assert (await browser.post("/logout")).status_code == 303
         assert (await browser.get("/api/status")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/live", "/live?station=LOC-01", "/api/events"])
+async def test_who_signs_out_is_told_nothing_any_more(path: str, tmp_path: Path) -> None:
+    async with running_agent(tmp_path, a_site("ws://127.0.0.1:1/")) as agent, browser_of(agent) as browser:
+        await browser.post("/login", data={"token": read_token(agent)})
+        async with browser.stream("GET", path) as follower:
+            assert follower.status_code == 200
+            assert (await browser.post("/logout")).status_code == 303
+            with trio.fail_after(WITHIN_S):
+                await read_to_the_end(follower)
+
+
+async def test_what_is_followed_ends_with_the_session_that_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "SESSION_LASTS_S", 2.0)
+    async with running_agent(tmp_path, None) as agent, browser_of(agent) as browser:
+        await browser.post("/login", data={"token": read_token(agent)})
+        async with browser.stream("GET", "/live") as follower:
+            assert follower.status_code == 200
+            with trio.fail_after(WITHIN_S):
+                await read_to_the_end(follower)
+
+
+async def read_to_the_end(answer: httpx2.Response) -> None:
+    """Read an answer until the agent ends it, which it does between two parts: it has no last one."""
+    with suppress(httpx2.RemoteProtocolError):
+        async for _ in answer.aiter_raw():
+            pass
 
 
 async def test_the_session_of_a_browser_does_not_operate_even_when_a_token_that_operates_opened_it(

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from pointsman_agent.remotecontrol import MOST_IN_A_REPORT
 from pointsman_simulator.frames import Call, CallResult
@@ -209,6 +210,27 @@ async def test_a_payload_that_cannot_be_sent_is_a_usage_error_in_one_line(tmp_pa
 
     assert (refused.returncode, refused.stdout) == (2, "")
     assert len(refused.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"action": "\xff", "payload": {}}', "utf-8"),
+        (b'{"action": "\xff', "the request's body"),
+        (b"[" * 30_000, "the request's body"),
+        (b'{"action": "Reset", "payload": {"a": ' + b"[" * 30_000, "deeper than 100 levels"),
+        (b'{"action": "Reset", "payload": {"a": ' + b"[" * 900 + b"]" * 900 + b"}}", "deeper than 100 levels"),
+    ],
+    ids=["no UTF-8", "no UTF-8, cut", "30,000 levels", "30,000 levels of a payload", "900 levels of a payload"],
+)
+async def test_a_body_that_cannot_be_read_is_a_400_in_words(tmp_path: Path, body: bytes, why: str) -> None:
+    async with a_site(tmp_path, "ocpp1.6") as (agent, _):
+        headers = {"Authorization": f"Bearer {agent.access.token}"}
+        async with httpx2.AsyncClient(base_url=agent.access.url, headers=headers, trust_env=False) as client:
+            refused = await client.post("/api/call/LOC-01", content=body)
+
+    assert refused.status_code == 400
+    assert why in refused.json()["error"]
 
 
 async def test_a_payload_as_deep_as_may_be_goes_to_the_station_as_it_is(tmp_path: Path) -> None:

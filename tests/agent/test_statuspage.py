@@ -1,5 +1,6 @@
 """What the status page shows, whatever stations, operators and people call things."""
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
@@ -12,7 +13,7 @@ from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.statuspage.rendering import Look, Renderer
 from pointsman_agent.statuspage.routemap import draw
-from pointsman_agent.tail import Tail, Tap
+from pointsman_agent.tail import MOST_WATCHERS, Tail, Tap
 from trio.testing import MockClock
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -213,6 +214,20 @@ async def test_only_so_many_stations_are_looked_at(nursery: trio.Nursery) -> Non
 
     looks = [captures.look(f"CP-{number}") for number in range(MOST_STATIONS + 1)]
     assert [look is not None for look in looks] == [True] * MOST_STATIONS + [False]
+    nursery.cancel_scope.cancel()
+
+
+async def test_where_others_have_all_places_to_watch_nothing_is_kept_until_one_is_free(nursery: trio.Nursery) -> None:
+    tail = Tail(lambda: NOW)
+    captures = Captures(tail, Redactor(b"key"), nursery, lambda: AT)
+    with ExitStack() as others:
+        for _ in range(MOST_WATCHERS):
+            others.enter_context(tail.watch(None))
+        assert captures.look("CP-1") is None
+        await trio.testing.wait_all_tasks_blocked()
+        assert captures.look("CP-1") is None
+
+    assert captures.look("CP-1") is not None
     nursery.cancel_scope.cancel()
 
 

@@ -50,7 +50,7 @@ async def test_a_report_of_too_many_keeps_the_newest_and_says_so(count: int, is_
     async def read(moment: str, at_most: int) -> list[TransactionRecord]:
         return records[-at_most:]
 
-    rows, said = await TransactionReport(Holder(), read, most=3).rows(None)
+    rows, said = await TransactionReport(Holder(), read).rows(None, most=3)
 
     assert [row["started"] for row in rows] == [f"2026-11-22T12:00:0{n}+00:00" for n in range(count - 3, count)]
     assert said is is_cut
@@ -145,7 +145,8 @@ async def test_r42_reports_of_the_night_in_which_the_clocks_change(
         receipt = await journal.append(TransactionStart("LOC-01", "[2]", 1, "04ab", 0, start))
         assert receipt.transaction_id is not None
         await journal.append(TransactionStop("LOC-01", "[2]", receipt.transaction_id, 1000, stop, "Local"))
-        rows, _ = await TransactionReport(holder, journal.transactions_since).rows(None)
+        report, _ = await TransactionReport(holder, journal.transactions_since).rows(None)
+        rows = list(report)
 
     assert [(row["started"], row["ended"]) for row in rows] == [local]
     (read_back,) = csv.DictReader(StringIO(transactions_csv(rows)))

@@ -9,12 +9,12 @@ import click
 
 from pointsman_agent.cli.options import admin_url_option, json_option, state_option
 from pointsman_agent.cli.outcome import EXIT_NO, EXIT_USAGE, asking_agent, fail
+from pointsman_agent.nesting import MOST_LEVELS, is_deeper
 
 _ANSWERS = "Exit code 0 when the station does it, 1 when it does not, 4 when no agent runs.\n\n"
 _connector_option = click.option(
     "--connector", type=click.IntRange(1), default=1, show_default=True, help="Connector (OCPP 2.x: EVSE)."
 )
-MOST_LEVELS = 100  # of arrays and objects in a payload; OCPP's own have less than ten
 _TOO_DEEP = f"PAYLOAD is nested deeper than {MOST_LEVELS} levels"
 _YES = frozenset({"Accepted", "Scheduled", "Unlocked"})
 
@@ -37,7 +37,7 @@ def call(station: str, action: str, payload: str, state: Path, url: str | None) 
         fail(f"PAYLOAD is no JSON: {error}", EXIT_USAGE)
     except RecursionError:
         fail(_TOO_DEEP, EXIT_USAGE)
-    if _is_deeper(content, MOST_LEVELS):
+    if is_deeper(content, MOST_LEVELS):
         fail(_TOO_DEEP, EXIT_USAGE)
     answer = _ask(state, url, "call", station, {"action": action, "payload": content})
     click.echo(json.dumps(answer["answer"] if answer["error"] is None else answer["error"], indent=2))
@@ -87,17 +87,6 @@ def reset(station: str, at_once: bool, state: Path, url: str | None, as_json: bo
 def unlock(station: str, connector: int, state: Path, url: str | None, as_json: bool) -> None:
     """Open the lock of a connector of STATION."""
     _show(_ask(state, url, "unlock", station, {"connector": connector}), as_json)
-
-
-def _is_deeper(content: object, levels: int) -> bool:
-    """Whether arrays and objects are nested deeper; level by level, for recursion has a bound of its own."""
-    level = [content]
-    for _ in range(levels + 1):
-        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
-        if not inner:
-            return False
-        level = [item for items in inner for item in items]
-    return True
 
 
 def _ask(state: Path, url: str | None, what: str, station: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The routes of the status page: the overview, a page a station, the transactions, and what keeps them true."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +15,7 @@ from pointsman_agent.capture import Captures
 from pointsman_agent.dossier import Dossier
 from pointsman_agent.following import follower_of
 from pointsman_agent.live import Live
+from pointsman_agent.remotecontrol import TransactionReport
 from pointsman_agent.statuspage.assets import assets_route
 from pointsman_agent.statuspage.fragments import OverviewFollower, StationFollower, look_at
 from pointsman_agent.statuspage.rendering import Renderer
@@ -23,7 +24,7 @@ from pointsman_agent.statuspage.signin import sign_in_routes
 from pointsman_agent.transactioncsv import transactions_csv
 from pointsman_agent.web.access import Admission
 from pointsman_agent.web.events import events_route
-from pointsman_agent.web.reports import Report
+from pointsman_agent.web.reports import ReportAnswer, ReportDesk
 from pointsman_agent.web.streaming import NextChunk
 
 MOST_SHOWN: Final = 200  # transactions on the page; the download has more
@@ -34,13 +35,14 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """The status page. `transactions` takes a moment (RFC 3339, None: all) and raises AdminError."""
+    """The status page."""
 
     live: Live
     dossier: Dossier
     captures: Captures
     snapshot: Callable[[], Awaitable[Row]]
-    transactions: Callable[[str | None], Awaitable[Report]]
+    transactions: TransactionReport
+    reports: ReportDesk
     admission: Admission
     site: str
     renderer: Renderer = field(default_factory=Renderer)
@@ -70,17 +72,15 @@ class StatusPage:
 
     async def transaction_page(self, request: Request) -> Response:
         """`GET /transactions`: the newest, newest first."""
-        rows, is_cut = await self.transactions(None)
-        is_cut = is_cut or len(rows) > MOST_SHOWN
-        return await self._page("transactions.html", rows=rows[: -MOST_SHOWN - 1 : -1], is_cut=is_cut)
+        rows, is_cut = await self.transactions.rows(None, MOST_SHOWN)
+        return await self._page("transactions.html", rows=[*rows][::-1], is_cut=is_cut)
 
     async def transaction_file(self, request: Request) -> Response:
         """`GET /transactions.csv[?since=TIME]`."""
-        rows, _ = await self.transactions(request.query_params.get("since"))
-        content = await trio.to_thread.run_sync(transactions_csv, rows)
+        since = request.query_params.get("since")
         name = _UNFIT_FOR_A_FILE_NAME.sub("-", f"transactions-{self.site}.csv")
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(content, headers=headers, media_type="text/csv")
+        return ReportAnswer(self.reports, lambda: self.transactions.rows(since), _as_csv, "text/csv", headers)
 
     @asynccontextmanager
     async def follow(self, station: str | None) -> AsyncIterator[NextChunk]:
@@ -99,3 +99,7 @@ class StatusPage:
             return self.renderer.page(name, look=look, site=self.site, **content)
 
         return HTMLResponse(await trio.to_thread.run_sync(render))
+
+
+def _as_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    return transactions_csv(rows).encode()

@@ -8,7 +8,8 @@ so that no page of others can make a browser do anything here.
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -55,6 +56,7 @@ class BrowserSessions:
         self._now = now
         self._sessions: dict[str, float] = {}
         self._tickets: dict[str, float] = {}
+        self._under_way: dict[str, list[Callable[[], None]]] = {}
 
     def ticket(self) -> str:
         """Return what opens one session, once and soon."""
@@ -66,15 +68,35 @@ class BrowserSessions:
 
     def open(self) -> str:
         """Return the name of a new session."""
+        while len(self._sessions) >= MOST_SESSIONS:
+            self.close(next(iter(self._sessions)))
         return _issue(self._sessions, self._now() + SESSION_LASTS_S)
 
     def close(self, name: str) -> None:
-        """End a session."""
+        """End a session, and what is under way in it."""
         self._sessions.pop(name, None)
+        for end in self._under_way.pop(name, []):
+            end()
 
     def is_open(self, name: str) -> bool:
         """Whether a session of that name has begun, and not ended."""
-        return self._sessions.get(name, float("-inf")) > self._now()
+        return self.lasts_s(name) > 0
+
+    def lasts_s(self, name: str) -> float:
+        """Return for how long a session lasts, if nobody closes it; less than nothing where it does not."""
+        return self._sessions.get(name, float("-inf")) - self._now()
+
+    @contextmanager
+    def under_way(self, name: str, end: Callable[[], None]) -> Iterator[None]:
+        """Have `end` called if the open session `name` is closed before the block ends."""
+        ends = self._under_way.setdefault(name, [])
+        ends.append(end)
+        try:
+            yield
+        finally:
+            ends.remove(end)
+            if not ends and self._under_way.get(name) is ends:
+                del self._under_way[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,4 +69,5 @@ async def _no_such_thing(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, AdminError)
-    return refused(error.status, str(error))
+    wait = error.retry_after_s
+    return refused(error.status, str(error), None if wait is None else {"Retry-After": str(wait)})

@@ -13,6 +13,7 @@ from pointsman_agent.streams import OwnedStream
 REQUEST_WITHIN_S: Final = 10.0  # head and body, from the first wait for it on; so long an idle client may stay, too
 LARGEST_HEAD_BYTES: Final = 16 * 1024
 LARGEST_BODY_BYTES: Final = 64 * 1024  # a CALL that somebody typed
+PIECE_BYTES: Final = 64 * 1024  # of an answer; each has the deadline of a write to itself
 _SERVER_ERROR: Final = 500
 _TOO_LARGE: Final = 413
 _TOO_SLOW: Final = 408
@@ -132,7 +133,13 @@ class _Exchange:
             data += self._http.send(self._head) or b""
             self._head = None
         if message.get("body") and not self._is_head:
-            data += self._http.send(h11.Data(data=message["body"])) or b""
+            body = message["body"]
+            for start in range(0, len(body), PIECE_BYTES):
+                data += self._http.send(h11.Data(data=body[start : start + PIECE_BYTES])) or b""
+                if start + PIECE_BYTES < len(body):
+                    await self._stream.send_all(data)
+                    await trio.lowlevel.checkpoint()  # a client that takes all at once does not have the loop to itself
+                    data = b""
         if not message.get("more_body", False):
             data += self._http.send(h11.EndOfMessage()) or b""
         await self._stream.send_all(data)

@@ -7,12 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pointsman_agent.nesting import MOST_LEVELS, is_deeper
 from pointsman_agent.web.errors import AdminError
 
 Row = dict[str, object]
 Body = TypeVar("Body")
 
 _MOST_CONNECTORS: Final = 10_000
+_TOO_DEEP: Final = f"the request's body: the payload is nested deeper than {MOST_LEVELS} levels"
 
 
 class Control(Protocol):
@@ -62,6 +64,8 @@ def control_routes(control: Control) -> list[Route]:
 
     async def call(request: Request) -> Response:
         body = await _body(request, Call)
+        if is_deeper(body.payload, MOST_LEVELS):
+            raise AdminError(400, _TOO_DEEP)
         return JSONResponse(await control.call(_station(request), body.action, body.payload))
 
     async def start(request: Request) -> Response:
@@ -94,8 +98,10 @@ def _station(request: Request) -> str:
 async def _body(request: Request, type_: type[Body]) -> Body:
     try:
         return msgspec.json.decode(await request.body() or b"{}", type=type_)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AdminError(400, f"the request's body: {error}") from error
+    except RecursionError as error:
+        raise AdminError(400, _TOO_DEEP) from error
 
 
 def _connector(number: int) -> int:

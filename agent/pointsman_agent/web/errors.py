@@ -2,8 +2,10 @@
 
 
 class AdminError(Exception):
-    """What was asked is not to be had. `status` is the HTTP status; the message says why and what to do."""
+    """What was asked is not to be had. `status` is the HTTP status; the message says why and what to do; after
+    `retry_after_s` it may be, where that is known."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s

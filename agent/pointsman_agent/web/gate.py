@@ -3,6 +3,7 @@
 from typing import Final
 from urllib.parse import urlsplit
 
+import trio
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -55,8 +56,16 @@ class Gate:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(Request(scope))
-        await (refusal or self._app)(scope, receive, send_with_headers)
+        request = Request(scope)
+        answer = self._refusal(request) or self._app
+        session = None if _is_open(request) else self._session_of(request)
+        if session is None:
+            await answer(scope, receive, send_with_headers)
+            return
+        # An answer without end would outlast the session by which it was asked.
+        with trio.move_on_after(self._admission.sessions.lasts_s(session)) as lasting:
+            with self._admission.sessions.under_way(session, lasting.cancel):
+                await answer(scope, receive, send_with_headers)
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._admission.hosts:
@@ -64,8 +73,7 @@ class Gate:
         origin = request.headers.get("origin")
         if origin is not None and _authority_of(origin) not in self._admission.hosts:
             return refused(403, "the Origin header is not this controller's")
-        path = request.url.path
-        if path in _OPEN_PATHS or path.startswith(ASSETS_PATH):
+        if _is_open(request):
             return None
         role = self._role_of(request)
         if role is None:
@@ -78,8 +86,20 @@ class Gate:
         scheme, _, shown = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._admission.tokens.role_of(shown)
+        return None if self._session_of(request) is None else Role.READ
+
+    def _session_of(self, request: Request) -> str | None:
+        """The open session by which a request is let in; None where it shows a token, or nothing."""
+        if request.headers.get("authorization", "").partition(" ")[0].lower() == "bearer":
+            return None
         session = request.cookies.get(self._admission.cookie)
-        return Role.READ if session is not None and self._admission.sessions.is_open(session) else None
+        return session if session is not None and self._admission.sessions.is_open(session) else None
+
+
+def _is_open(request: Request) -> bool:
+    """Whether anybody may ask this."""
+    path = request.url.path
+    return path in _OPEN_PATHS or path.startswith(ASSETS_PATH)
 
 
 def refused(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
