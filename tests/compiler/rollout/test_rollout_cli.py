@@ -216,3 +216,20 @@ def test_replaced_keys_sign_and_old_ones_do_not(fleet: Path) -> None:
     good(fleet, "promote", "sites", "--key", "new.key", *KEYS)
 
     assert offered(fleet, "lab") == content
+
+
+@pytest.mark.parametrize(("missing", "replaced"), [("snapshot", "timestamp"), ("timestamp", "targets")])
+def test_a_root_that_lacks_a_key_of_what_follows_writes_nothing(fleet: Path, missing: str, replaced: str) -> None:
+    assert pointsman("keygen", "new", cwd=fleet).returncode == 0
+    before = contents(fleet / "repository")
+    held = [f"keys/{name}.key" for name in ("targets", "snapshot", "timestamp", "root-1", "root-2") if name != missing]
+    keys = [part for name in held for part in ("--key", name)]
+
+    assert f"the key of the role {missing} is needed" in bad(fleet, "root", "--replace", f"{replaced}=new.key", *keys)
+
+    assert contents(fleet / "repository") == before
+    good(fleet, "status", "sites")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
