@@ -127,6 +127,8 @@ class Repository:
     ) -> None:
         """Make `ledger` the state: offer the sites `moved` what it says, and those that are `gone` nothing any more.
 
+        What moved may have moved back: to what it was offered before, or to nothing.
+
         Raises KeyMissing, BrokenRepository or OSError. `written` names the files afterwards.
         """
         signers = _signers(keys)
@@ -224,9 +226,11 @@ class Repository:
         bins: dict[str, Metadata[Targets]] = {}
         for site in moved:
             offer = ledger.sites[site].offered
-            assert offer is not None
-            target = self._bin_of(site, bins).signed.targets
-            target[f"{site}.bundle"] = _target(site, offer)
+            targets = self._bin_of(site, bins).signed.targets
+            if offer is None:
+                targets.pop(f"{site}.bundle", None)
+            else:
+                targets[f"{site}.bundle"] = _target(site, offer)
         for site in gone:
             self._bin_of(site, bins).signed.targets.pop(f"{site}.bundle", None)
         return bins

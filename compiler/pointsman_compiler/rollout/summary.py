@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pointsman_compiler.rollout.health import Health
 from pointsman_compiler.rollout.ledger import Ledger
-from pointsman_compiler.rollout.promotion import Promotion, promote
+from pointsman_compiler.rollout.promotion import TOO_LATE, Promotion, promote
 from pointsman_compiler.rollout.rules import Rules
 
 LINES_AT_MOST: Final = 10
@@ -50,6 +50,7 @@ def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
         if published is None
         else {"at": _time(published.at), "revision": published.revision, "sites": published.sites},
         "moved": list(promotion.moved),
+        "withdrawn": list(promotion.withdrawn),
         "sites": {
             site: {
                 "ring": decision.ring,
@@ -100,11 +101,14 @@ def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
         return [f"{verb} since {_time(halt.at)}:", f"  {halt.because}", "next: fix, publish, then `resume`"]
     waits = Counter(each.reason for each in promotion.decisions.values() if each.verdict == "inconclusive")
     lines = [f"{count} wait: {reason}" for reason, count in waits.most_common(_REASONS_SHOWN)]
+    late = [site for site, each in promotion.decisions.items() if each.reason.endswith(TOO_LATE)]
+    if late:
+        lines.append(f"pins that came too late: {len(late)}, {late[0]} first; `status --site {late[0]}`")
     if promotion.moved:
         return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
     on_trial = [trial for trial in promotion.trials.values() if trial.findings]
     if not waits and not on_trial:
-        return ["done: every site has been offered what is desired"]
+        return [*lines, "done: every site has been offered what is desired"]
     return lines or ["done when what is on trial has proven itself"]
 
 

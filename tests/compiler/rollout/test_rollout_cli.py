@@ -150,6 +150,26 @@ def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:
     assert "1 site moved" in good(fleet, "promote", "sites", *KEYS)
 
 
+@pytest.mark.parametrize("last", ["halt", "pin"])
+def test_what_no_client_took_yet_is_taken_back(fleet: Path, last: str) -> None:
+    before = offered(fleet, "lab")
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    rules = fleet / "sites" / "rollout.yaml"
+    rules.write_text(RULES.replace("spread: 0", "spread: 86400"))
+    good(fleet, "promote", "sites", *KEYS)
+    assert offered(fleet, "lab") != before
+    if last == "halt":
+        said = good(fleet, "halt", "--because", "calls from Lyon", *KEYS)
+    else:
+        pin = f"{{digest: 'sha256:{'0' * 64}', until: '2400-01-01', because: kept}}"
+        rules.write_text(f"{rules.read_text()}pins: {{lab: {pin}}}\n")
+        said = good(fleet, "promote", "sites", *KEYS)
+
+    assert "taken back from 1 site whose turn had not come" in said
+    assert offered(fleet, "lab") == before
+
+
 def test_status_answers_in_ten_lines(fleet: Path) -> None:
     for site in ("lab", "lyon"):
         write_bundle(fleet, site, "second", 2)
