@@ -14,6 +14,7 @@ from pointsman_schema.envelope import seal
 from support.command import pointsman
 from support.rollouts import KEYS, repository_server
 from support.small_bundle import small_bundle
+from support.stores import answered, series, store
 from tuf.ngclient import Updater
 
 RULES = """\
@@ -168,6 +169,40 @@ def test_what_no_client_took_yet_is_taken_back(fleet: Path, last: str) -> None:
 
     assert "taken back from 1 site whose turn had not come" in said
     assert offered(fleet, "lab") == before
+
+
+def test_promote_goes_by_what_the_metrics_store_says(fleet: Path) -> None:
+    for site in ("lab", "lyon"):
+        write_bundle(fleet, site, "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    good(fleet, "promote", "sites", *KEYS, "--at", "2026-11-25T12:00:00Z")
+    has = json.loads(good(fleet, "status", "sites", "--json"))["sites"]["lab"]["offered"]
+    noon = 1_795_608_000
+    states = {
+        "degraded": series("lab", str(noon + 60), active=has, state="degraded"),
+        "silent": series("lab", str(noon - 60), active=has, state="running"),
+        "healthy": series("lab", str(noon + 60), active=has, state="running"),
+    }
+    said, token = {}, {"POINTSMAN_HEALTH_TOKEN": "my-token\n"}
+    for state, report in states.items():
+        with store(answered(report)) as metrics:
+            arguments = ["promote", "sites", *KEYS, "--health", metrics.url, "--at", "2026-11-25T12:02:00Z"]
+            said[state] = good(fleet, *arguments, environment=token)
+            assert b"Authorization: Bearer my-token\r\n" in metrics.requests[0]
+
+    assert "1 more report of 1 (1 degraded)" in said["degraded"]
+    assert "1 more report of 1 (1 silent)" in said["silent"]
+    assert "1 site moved" in said["healthy"]
+
+
+def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:
+    with store(b"garbage\n") as metrics:
+        said = bad(fleet, "promote", "sites", *KEYS, "--health", metrics.url, code=6)
+    assert [line.split(":")[0].strip() for line in said.splitlines()] == ["error", "help"]
+
+    said = bad(fleet, "status", "sites", "--health", "https://me:hidden@metrics.example", code=6)
+    assert "the address holds a name or a password" in said
+    assert "hidden" not in said
 
 
 def test_status_answers_in_ten_lines(fleet: Path) -> None:

@@ -13,11 +13,13 @@ from pointsman_compiler.cli.rollout.common import (
     change,
     command_option,
     counted,
+    found_folder,
     health_option,
     keys_option,
     read_health,
     read_rules,
     repository_option,
+    rollout_failures,
     unix,
 )
 from pointsman_compiler.cli.signing import private_keys
@@ -106,16 +108,18 @@ def promote(
     from pointsman_compiler.rollout.repository import Repository
 
     held = private_keys(keys)
+    with rollout_failures():
+        rules = read_rules(root, Repository(found_folder(folder)).ledger())
+        reports = read_health(health, rules)  # before the repository is taken: a slow store holds up nobody else
 
     def act(repository: Repository) -> "Promotion":
         ledger = repository.ledger()
-        rules = read_rules(root, ledger)
-        found = promotion.promote(ledger, rules, read_health(health, rules), unix(at))
+        found = promotion.promote(ledger, rules, reports, unix(at))
         if found.ledger != ledger and not dry_run:
             repository.save(found.ledger, held, at, moved=(*found.moved, *found.withdrawn))
         return found
 
-    found = change(folder, command, act)
+    found = change(folder, None if dry_run else command, act)
     _tell(found, as_json)
     if found.ledger.halt is not None:
         raise SystemExit(ANSWER_IS_NO)
