@@ -92,7 +92,7 @@ class Trial(Struct, frozen=True):
 
     def words(self) -> str:
         """The findings in words."""
-        order: tuple[Finding, ...] = ("healthy", "failed", "degraded", "under way", "silent")
+        order: tuple[Finding, ...] = ("healthy", "failed", "degraded", "under way", "unreadable", "silent")
         said = [f"{self.counts[finding]} {finding}" for finding in order if self.counts[finding]]
         return ", ".join(said + ([f"{self.excused} excused"] if self.excused else []))
 

@@ -5,6 +5,8 @@ report. A site that says something new is another series, so of several the one 
 """
 
 import http.client
+import math
+import re
 import threading
 import urllib.error
 import urllib.parse
@@ -20,6 +22,10 @@ METRIC: Final = "pointsman_report"
 ANSWERED_WITHIN_S: Final = 30.0
 """From the request to the last byte of the answer."""
 LARGEST_ANSWER_BYTES: Final = 256 * 1024 * 1024
+LATEST: Final = 253_402_300_799
+"""The last second of the year 9999, as a Unix time."""
+LONGEST_TEXT: Final = 500
+_SEQUENCE: Final = re.compile(r"[0-9]{1,18}")
 _PART_BYTES: Final = 1024 * 1024
 
 
@@ -138,28 +144,43 @@ def _read(request: urllib.request.Request, is_given_up: threading.Event) -> byte
 
 
 def read_reports(content: bytes) -> dict[str, Report]:
-    """Return the reports in the answer to the query, the latest of each site; raises StoreFailed."""
+    """Return the reports in the answer to the query, the latest of each site; raises StoreFailed.
+
+    A controller says what it likes: what cannot be read is unreadable for its site, whatever else it said.
+    """
     try:
         series = msgspec.json.decode(content, type=_Answer, strict=False).data.result
-        reports: dict[str, Report] = {}
-        for one in series:
-            report = _report(one.metric, float(one.value[1]))
-            known = reports.get(one.metric.get("site", ""))
-            if known is None or known.at < report.at:
-                reports[one.metric.get("site", "")] = report
-    except (msgspec.DecodeError, ValueError, OverflowError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreFailed(f"the store's answer cannot be read: {error}") from error
+    reports: dict[str, Report] = {}
+    for one in series:
+        site, report = one.metric.get("site", ""), _report(one.metric, one.value[1])
+        known = reports.get(site)
+        if known is None or report.is_unreadable or (not known.is_unreadable and known.at < report.at):
+            reports[site] = report
     return reports
 
 
-def _report(labels: Mapping[str, Any], value: float) -> Report:
+def _report(labels: Mapping[str, str], value: str) -> Report:
+    """Return what a site says; one that is unreadable where a number is none, or one that nothing could have."""
     sequence = labels.get("failed_sequence", "")
+    try:
+        at = float(value)
+    except ValueError:
+        at = math.nan
+    if not 0 <= at <= LATEST or (sequence and not _SEQUENCE.fullmatch(sequence)):
+        return Report(0, "", "", is_unreadable=True)
     return Report(
-        at=int(value),
-        state=labels.get("state", ""),
+        at=int(at),
+        state=_shown(labels.get("state", "")),
         active=labels.get("active", ""),
         failed=labels.get("failed", ""),
-        failed_sequence=int(sequence) if sequence.isdecimal() else None,
-        code=labels.get("code", ""),
-        reason=labels.get("reason", ""),
+        failed_sequence=int(sequence) if sequence else None,
+        code=_shown(labels.get("code", "")),
+        reason=_shown(labels.get("reason", "")),
     )
+
+
+def _shown(text: str) -> str:
+    """Return `text` as a terminal and a ledger may have it."""
+    return "".join(character if character.isprintable() else "?" for character in text[:LONGEST_TEXT])

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pointsman_compiler.rollout.health import Health
+from pointsman_compiler.rollout.health import Health, Report, is_unreadable
 from pointsman_compiler.rollout.ledger import Ledger
 from pointsman_compiler.rollout.promotion import TOO_LATE, Promotion, promote
 from pointsman_compiler.rollout.rules import Rules
@@ -32,9 +32,9 @@ def explain_site(ledger: Ledger, rules: Rules, health: Health, now: int, site: s
         f"{site}, ring {decision.ring}: {decision.verdict}: {decision.reason}",
         f"  desired   {entry.desired.digest} (sequence {entry.desired.sequence})",
         f"  offered   {offered}",
-        "  reported  nothing" if report is None else f"  reported  {_content(report.active, report.at)} {report.state}",
+        f"  reported  {_reported(report, now)}",
     ]
-    if report is not None and report.failed:
+    if report is not None and report.failed and not is_unreadable(report, now):
         lines.append(f"  failed    {report.failed} {report.code}: {report.reason}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -114,6 +114,14 @@ def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
 
 def _content(digest: str, at: int) -> str:
     return f"{digest} since {_time(at)}"
+
+
+def _reported(report: Report | None, now: int) -> str:
+    if report is None:
+        return "nothing"
+    if is_unreadable(report, now):
+        return "an unreadable report: look at its clock, and who writes it"
+    return f"{_content(report.active, report.at)} {report.state}"
 
 
 def _time(at: int) -> str:

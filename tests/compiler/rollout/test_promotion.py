@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from pointsman_agent.sources.tuf import turn_of
-from pointsman_compiler.rollout.health import Report
+from pointsman_compiler.rollout.health import Report, find
 from pointsman_compiler.rollout.ledger import (
     Content,
     Ledger,
     LedgerError,
     Newcomer,
+    Offer,
     SiteEntry,
     halt,
     publish,
@@ -285,6 +286,25 @@ def test_the_summary_says_where_a_change_is_and_what_it_waits_for() -> None:
     assert decided(promote(ledger, TWO_RINGS, health, NOON + 60))[0].split()[:2] == ["settled", "2"]
 
 
+def test_a_report_that_cannot_be_believed_counts_neither_way() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    now = NOON + 660
+    ahead = {
+        "lab-1": replace(healthy(ledger, now)["lab-1"], at=now + 10 * 365 * DAY_S),
+        "lab-2": Report(0, "", "", is_unreadable=True),
+    }
+
+    promotion = promote(ledger, TWO_RINGS, ahead, now)
+
+    assert promotion.moved == ()
+    assert promotion.ledger.halt is None
+    assert promotion.decisions["lyon"].reason == "waits for ring lab: 1 more report of 1 (2 unreadable)"
+    for site in ahead:
+        assert "reported  an unreadable report" in explain_site(ledger, TWO_RINGS, ahead, now, site)
+    skewed = {"lab-1": replace(healthy(ledger, now)["lab-1"], at=now + 60)}
+    assert promote(ledger, TWO_RINGS, skewed, now).moved == ("lyon", "utrecht")
+
+
 LARGE = [f"s{number:03}" for number in range(100)]
 SLOW = Rules(1, (Ring("all", soak=0),), spread=7200)
 
@@ -436,7 +456,9 @@ def fleets(draw: st.DrawFn) -> Ledger:
 def reports(draw: st.DrawFn, ledger: Ledger, now: int) -> dict[str, Report]:
     """What a fleet might say: of each site that all is well, that it failed, nothing, or something old."""
     health = {}
-    rest = draw(st.sampled_from([[], [], ["failed", "silent", "old", "before", "degraded"]]))
+    rest = draw(
+        st.sampled_from([[], [], ["failed", "silent", "old", "early", "ahead", "unreadable", "before", "degraded"]])
+    )
     for site, entry in ledger.sites.items():
         assert entry.offered is not None
         content = entry.offered.content
@@ -448,11 +470,54 @@ def reports(draw: st.DrawFn, ledger: Ledger, now: int) -> dict[str, Report]:
                 health[site] = Report(now, "degraded", digest("a"), content.digest, content.sequence, "probation", "x")
             case "old":
                 health[site] = Report(now - 601, "running", content.digest)
+            case "early":
+                health[site] = Report(entry.offered.since - 1, "running", content.digest)
+            case "ahead":
+                health[site] = Report(now + DAY_S, "running", content.digest)
+            case "unreadable":
+                health[site] = Report(0, "", "", is_unreadable=True)
             case "before":
                 health[site] = Report(now, "running", digest("a"))
             case "degraded":
                 health[site] = Report(now, "degraded", content.digest)
     return health
+
+
+FINDINGS = {
+    "running": "healthy",
+    "stale": "healthy",
+    "probation": "under way",
+    "degraded": "degraded",
+    "waiting": "degraded",
+    "": "degraded",
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    state=st.sampled_from(sorted(FINDINGS)),
+    age=st.sampled_from([-301, -300, 0, 59, 60, 61, 599, 600, 601]),
+    active=st.sampled_from("ab"),
+    failed=st.sampled_from(["", "a", "b"]),
+    sequence=st.sampled_from([None, 1, 2]),
+)
+def test_what_a_report_says_of_an_offer(state: str, age: int, active: str, failed: str, sequence: int | None) -> None:
+    """Offered a minute ago, believed for ten: only what is neither old nor from before the offer counts."""
+    offered = Offer(Content(digest("b"), 2, "b" * 64, 100), NOON - 60, NOON - 60, is_open=True)
+    report = Report(NOON - age, state, digest(active), digest(failed) if failed else "", sequence)
+
+    found = find(offered, report, NOON, 600)
+
+    if age < -300:
+        assert found == "unreadable"
+    elif age > 60:
+        assert found == "silent"
+    elif active == "b":
+        assert found == FINDINGS[state]
+    else:
+        assert found == ("failed" if failed == "b" and sequence != 1 else "under way")
+    older = find(replace(offered, since=0), report, NOON, 600)
+    assert (older == "silent") == (age > 600)
 
 
 @settings(max_examples=60, deadline=None)
@@ -578,7 +643,7 @@ def assert_earlier_rings_have_proven_themselves(
 def says(report: Report | None, ledger: Ledger, site: str, now: int) -> str:
     offer = ledger.sites[site].offered
     assert offer is not None
-    if report is None or report.at < now - 600 or report.at < offer.since:
+    if report is None or not max(now - 600, offer.since) <= report.at <= now + 300:
         return "nothing"
     if report.active == offer.content.digest:
         return "well" if report.state == "running" else "nothing"

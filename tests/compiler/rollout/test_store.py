@@ -8,6 +8,7 @@ from support.stores import Answer, answered, dripping, dripping_head, series, st
 
 GOOD = series("lyon", "1700000000", state="running", active="sha256:aa")
 REPORT = Report(1_700_000_000, "running", "sha256:aa")
+UNREADABLE = Report(0, "", "", is_unreadable=True)
 
 
 def test_the_latest_report_of_each_site_counts() -> None:
@@ -92,3 +93,21 @@ def test_an_answer_that_is_too_large_is_left(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(stores, "LARGEST_ANSWER_BYTES", 10)
     with store(answered(GOOD)) as made, pytest.raises(StoreFailed, match="more than 10 bytes"):
         ask(made.url, None, 600)
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1", "1e300", "soon", ""])
+def test_a_time_that_is_none_is_an_unreadable_report_of_that_site_alone(value: str) -> None:
+    for order in ((GOOD, series("oslo", value), series("oslo", "1700000000")), (series("oslo", value), GOOD)):
+        with store(answered(*order)) as made:
+            assert ask(made.url, None, 600) == {"lyon": REPORT, "oslo": UNREADABLE}
+
+
+@pytest.mark.parametrize("sequence", ["9" * 5000, "-1", "\u00b2", "1.5", "x"])
+def test_a_sequence_that_is_none_is_an_unreadable_report_of_that_site_alone(sequence: str) -> None:
+    with store(answered(series("oslo", "1", failed_sequence=sequence), GOOD)) as made:
+        assert ask(made.url, None, 600) == {"lyon": REPORT, "oslo": UNREADABLE}
+
+
+def test_what_a_controller_says_does_not_reach_a_terminal_as_it_is() -> None:
+    with store(answered(series("oslo", "1", reason="\x1b[2J" + "x" * 9999))) as made:
+        assert ask(made.url, None, 600)["oslo"].reason == "?[2J" + "x" * 496
