@@ -10,7 +10,6 @@ Of a bundle, `notBefore` and `spread` are signed with it: sites that are promote
 Metadata that has ended stops nothing: what is in force stays, nothing new is taken, and the agent reports `stale`.
 """
 
-import hashlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from typing import Final
 import structlog
 import trio
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
+from pointsman_schema.turns import turn_part
 from tuf.api import exceptions
 from tuf.api.metadata import Metadata, TargetFile
 from tuf.ngclient import Updater, UpdaterConfig
@@ -206,16 +206,12 @@ class TufSource:
 
 
 def turn_of(target: TargetFile, site: str) -> datetime:
-    """Return when the site is to take `target`: at `notBefore`, plus its part of `spread`; raises Fault.
-
-    The part is the same at each look, and another one for each bundle: no site is always the first.
-    """
+    """Return when the site is to take `target`: at `notBefore`, plus its part of `spread`; raises Fault."""
     custom = target.custom or {}
     begin, spread = custom.get("notBefore", 0), custom.get("spread", 0)
     if not isinstance(begin, int) or not isinstance(spread, int) or not 0 <= spread <= 7 * 24 * 3600:
         raise Fault("metadata", f"the time of the bundle cannot be read: {custom}")
-    seed = hashlib.sha256(f"{site}/{target.hashes['sha256']}".encode()).digest()
-    part = int.from_bytes(seed[:8]) / 2**64
+    part = turn_part(site, target.hashes["sha256"])
     try:
         return datetime.fromtimestamp(begin, UTC) + timedelta(seconds=spread * part)
     except (OverflowError, ValueError, OSError) as error:

@@ -9,7 +9,10 @@ from pointsman_compiler.rollout.ledger import Offer
 
 
 class Report(Struct, frozen=True):
-    """A site's last word: `at` which Unix time, its state, and the digests it has and has refused or left again."""
+    """A site's last word: `at` which Unix time, its state, and the digests it has and has refused or left again.
+
+    One that `is_unreadable` says nothing else.
+    """
 
     at: int
     state: str
@@ -18,15 +21,24 @@ class Report(Struct, frozen=True):
     failed_sequence: int | None = None
     code: str = ""
     reason: str = ""
+    is_unreadable: bool = False
 
 
 Health = Mapping[str, Report]
 """The last report of each site that made one."""
 
-Finding = Literal["healthy", "failed", "degraded", "under way", "silent"]
+Finding = Literal["healthy", "failed", "degraded", "under way", "unreadable", "silent"]
+
+AHEAD_S = 300
+"""How far a controller's clock may be ahead: a report from later than that cannot be believed in anything."""
 
 WELL = frozenset({"running", "stale"})
 """States in which a bundle does its work; `stale` is about the repository, which no bundle mends."""
+
+
+def is_unreadable(report: Report, now: int) -> bool:
+    """Whether nothing in the report can be believed: it is none, or from the future."""
+    return report.is_unreadable or report.at > now + AHEAD_S
 
 
 def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Finding:
@@ -35,6 +47,8 @@ def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Fin
     A failure counts only with the very sequence that was offered: content that failed once may be offered again.
     `degraded` counts neither way: what is unreachable may be so for any reason.
     """
+    if report is not None and is_unreadable(report, now):
+        return "unreadable"
     if report is None or report.at < now - stale_after or report.at < offer.since:
         return "silent"
     content = offer.content

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
+from pointsman_schema.turns import turn_part
 
 LEDGER_FORMAT = 1
 
@@ -32,14 +33,22 @@ class Offer(Struct, frozen=True, rename="camel"):
     is_open: bool = False
     is_excused: bool = False
 
+    def turn(self, site: str) -> float:
+        """Return the Unix time at which the site takes it: its part of the spread is signed with it."""
+        return self.since + (self.spread_ends - self.since) * turn_part(site, self.content.sha256)
+
 
 class SiteEntry(Struct, frozen=True, rename="camel"):
-    """One site: where it is in the world, and what it is to have."""
+    """One site: where it is in the world, and what it is to have.
+
+    `before` is what it was offered before `offered`, and has until its turn comes.
+    """
 
     time_zone: str
     labels: Mapping[str, str]
     desired: Content
     offered: Offer | None = None
+    before: Offer | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -140,11 +149,44 @@ def publish(
     return msgspec.structs.replace(ledger, sites=sites, published=Publication(now, revision, changed))
 
 
-def halt(ledger: Ledger, because: str, now: int) -> Ledger:
-    """Return `ledger` halted by a person; raises LedgerError where it is halted already."""
+def offer(entry: SiteEntry, site: str, made: Offer, now: int) -> SiteEntry:
+    """Return `entry` with the offer `made`; one before it whose turn had not come was never taken."""
+    last = entry.offered
+    before = entry.before if last is not None and now < last.turn(site) else last
+    return msgspec.structs.replace(entry, offered=made, before=before)
+
+
+def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tuple[str, ...]]:
+    """Take back what was offered to `sites` and whose turn has not come; return also which those are.
+
+    They are offered again what they were offered before; after a first bundle, nothing.
+    """
+    entries = dict(ledger.sites)
+    taken = []
+    for site in sites:
+        entry = entries[site]
+        if is_to_come(entry, site, now):
+            entries[site] = msgspec.structs.replace(entry, offered=entry.before, before=None)
+            taken.append(site)
+    return (msgspec.structs.replace(ledger, sites=entries) if taken else ledger), tuple(taken)
+
+
+def is_to_come(entry: SiteEntry, site: str, now: int) -> bool:
+    """Whether the turn of what the site was offered has not come yet, and it can be taken back."""
+    offered = entry.offered
+    if offered is None or (offered.is_open and entry.before is None):
+        return False
+    return now < offered.turn(site)
+
+
+def halt(ledger: Ledger, because: str, now: int) -> tuple[Ledger, tuple[str, ...]]:
+    """Return `ledger` halted by a person, and the sites from which an offer was taken back by that.
+
+    Raises LedgerError where it is halted already.
+    """
     if ledger.halt is not None:
         raise LedgerError(f"the rollout is halted already: {ledger.halt.because}", "lift it with `resume`")
-    return msgspec.structs.replace(ledger, halt=Halt(now, because))
+    return withdraw(msgspec.structs.replace(ledger, halt=Halt(now, because)), ledger.sites, now)
 
 
 def resume(ledger: Ledger, excused: Iterable[str] = ()) -> Ledger:

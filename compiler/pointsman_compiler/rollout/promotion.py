@@ -12,23 +12,31 @@ nothing changes lets the next one begin at once.
 
 What was offered and is no longer desired (a fix came after it) is no evidence any more; its halt stays all the same. A
 site that was offered nothing yet runs nothing that could break: it waits for no ring, only for halts, pins and freezes.
+
+An offer is taken at the site's turn within the spread. Until then it can be taken back, and is: by a halt, and by a pin
+that was set after it. No offer is made whose turn would fall into a freeze.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from pointsman_compiler.rollout.health import Finding, Health, find
-from pointsman_compiler.rollout.ledger import Content, Halt, Ledger, Offer, SiteEntry
-from pointsman_compiler.rollout.rules import Freeze, Ring, Rules
+from pointsman_compiler.rollout.ledger import Content, Halt, Ledger, Offer, SiteEntry, offer, withdraw
+from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 
 Verdict = Literal["go", "halt", "inconclusive", "settled"]
 
 Member = tuple[str, SiteEntry]
+
+MINUTE_S: Final = 60
+"""What freezes are exact to."""
+
+TOO_LATE: Final = "too late, it was offered something else: publish what it is pinned to with a new sequence"
 
 
 class Decision(Struct, frozen=True):
@@ -84,28 +92,37 @@ class Trial(Struct, frozen=True):
 
     def words(self) -> str:
         """The findings in words."""
-        order: tuple[Finding, ...] = ("healthy", "failed", "degraded", "under way", "silent")
+        order: tuple[Finding, ...] = ("healthy", "failed", "degraded", "under way", "unreadable", "silent")
         said = [f"{self.counts[finding]} {finding}" for finding in order if self.counts[finding]]
         return ", ".join(said + ([f"{self.excused} excused"] if self.excused else []))
 
 
 class Promotion(Struct, frozen=True):
-    """The next state, the sites that move by it, and a decision for every site; `trials` by ring as judged."""
+    """The next state, the sites that move by it, and a decision for every site; `trials` by ring as judged.
+
+    From the sites `withdrawn` an offer is taken back.
+    """
 
     ledger: Ledger
     moved: tuple[str, ...]
     decisions: Mapping[str, Decision]
     trials: Mapping[str, Trial]
+    withdrawn: tuple[str, ...] = ()
 
 
 def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     """Return what moves at the Unix time `now`."""
+    ledger, unpinned = withdraw(ledger, _against_pins(ledger, rules, now), now)
     rings = _members(ledger, rules)
     trials = {ring.name: _trial(ring, members, rules, health, now) for ring, members in rings}
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
-        return Promotion(judged, (), _halted(rings, judged.halt), trials)
-    return _moved(_closed(judged, trials, now), rings, rules, trials, now)
+        left, withdrawn = withdraw(judged, judged.sites, now)
+        return Promotion(
+            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*unpinned, *withdrawn)
+        )
+    promotion = _moved(_closed(judged, trials, now), rings, rules, trials, now)
+    return replace(promotion, withdrawn=tuple(site for site in unpinned if site not in promotion.moved))
 
 
 def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]]:
@@ -119,12 +136,12 @@ def _trial(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, 
     findings: dict[str, Finding] = {}
     excused, ends = 0, 0
     for site, entry in members:
-        offer = entry.offered
-        if offer is None or not entry.is_on_trial:
+        offered = entry.offered
+        if offered is None or not entry.is_on_trial:
             continue
-        found = find(offer, health.get(site), now, rules.stale_after)
-        ends = max(ends, offer.spread_ends + ring.soak)
-        if offer.is_excused and found == "failed":
+        found = find(offered, health.get(site), now, rules.stale_after)
+        ends = max(ends, offered.spread_ends + ring.soak)
+        if offered.is_excused and found == "failed":
             excused += 1
         else:
             findings[site] = found
@@ -144,9 +161,31 @@ def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: in
     return ledger
 
 
-def _halted(rings: Sequence[tuple[Ring, list[Member]]], halt: Halt) -> dict[str, Decision]:
+def _against_pins(ledger: Ledger, rules: Rules, now: int) -> list[str]:
+    """Sites that are offered something else than they are pinned to."""
+    return [
+        site
+        for site in rules.pins
+        if (entry := ledger.sites.get(site)) is not None
+        and (pin := rules.pin_of(site, entry.time_zone, now)) is not None
+        and _is_against(entry, pin)
+    ]
+
+
+def _is_against(entry: SiteEntry, pin: Pin) -> bool:
+    return entry.offered is not None and entry.offered.content.digest != pin.digest
+
+
+def _pinned(entry: SiteEntry, pin: Pin) -> str:
+    reason = f"pinned until {pin.until}: {pin.because}"
+    return f"{reason}; {TOO_LATE}" if _is_against(entry, pin) else reason
+
+
+def _halted(rings: Sequence[tuple[Ring, list[Member]]], rules: Rules, halt: Halt, now: int) -> dict[str, Decision]:
     return {
-        site: Decision(ring.name, "halt", halt.because) if entry.is_pending else _settled(ring)
+        site: Decision(ring.name, "halt", halt.because)
+        if entry.is_pending
+        else _settled(ring, entry, rules.pin_of(site, entry.time_zone, now))
         for ring, members in rings
         for site, entry in members
     }
@@ -157,9 +196,9 @@ def _closed(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
     over = {site for trial in trials.values() if trial.is_over(now) for site in trial.findings}
     sites = dict(ledger.sites)
     for site, entry in ledger.sites.items():
-        offer = entry.offered
-        if offer is not None and offer.is_open and (site in over or offer.is_excused):
-            sites[site] = replace(entry, offered=replace(offer, is_open=False))
+        offered = entry.offered
+        if offered is not None and offered.is_open and (site in over or offered.is_excused):
+            sites[site] = replace(entry, offered=replace(offered, is_open=False))
     return replace(ledger, sites=sites)
 
 
@@ -171,31 +210,34 @@ def _moved(
     now: int,
 ) -> Promotion:
     @cache
-    def freeze_of(ring: str, time_zone: str) -> Freeze | None:
-        return rules.freeze_of(ring, time_zone, now)
+    def freeze_of(ring: str, time_zone: str, minute: int) -> Freeze | None:
+        return rules.freeze_of(ring, time_zone, minute * MINUTE_S)
 
     sites, decisions, moved = dict(ledger.sites), {}, []
     blocked = ""
     for ring, members in rings:
         on_trial = sum(sites[site].is_on_trial for site, _ in members)
         room, waiting = ring.at_once - on_trial, 0
-        settled = Decision(ring.name, "settled", "has been offered what is desired")
         for site, _ in members:
             entry = sites[site]
+            pin = rules.pin_of(site, entry.time_zone, now)
             if not entry.is_pending:
-                decisions[site] = settled
+                decisions[site] = _settled(ring, entry, pin)
                 continue
             is_first = entry.offered is None
-            pin = rules.pin_of(site, entry.time_zone, now)
             if pin is not None and pin.digest != entry.desired.digest:
-                decisions[site] = Decision(ring.name, "inconclusive", f"pinned until {pin.until}: {pin.because}")
+                decisions[site] = Decision(ring.name, "inconclusive", _pinned(entry, pin))
                 continue
-            if (freeze := freeze_of(ring.name, entry.time_zone)) is not None:
+            made = _offer(entry.desired, rules.spread, now, is_open=not is_first)
+            turn = int(made.turn(site))
+            if (freeze := freeze_of(ring.name, entry.time_zone, now // MINUTE_S)) is not None:
                 reason = f"frozen: {freeze.because}"
+            elif blocked and not is_first:
+                reason = blocked
+            elif (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
+                reason = f"its turn in the spread would be frozen: {freeze.because}"
             elif is_first:
                 reason = ""
-            elif blocked:
-                reason = blocked
             elif room <= 0:
                 reason = f"waits for room: {ring.at_once} of ring {ring.name} are under way"
             else:
@@ -205,7 +247,7 @@ def _moved(
                 waiting += not is_first
                 continue
             moved.append(site)
-            sites[site] = replace(entry, offered=_offer(entry.desired, rules.spread, now, is_open=not is_first))
+            sites[site] = offer(entry, site, made, now)
             decisions[site] = Decision(ring.name, "go", "its first bundle" if is_first else f"ring {ring.name} moves")
             on_trial += not is_first
         if not blocked and (on_trial or waiting):
@@ -223,8 +265,11 @@ def _offer(content: Content, spread: int, now: int, *, is_open: bool) -> Offer:
     return Offer(content, now, now + spread, is_open)
 
 
-def _settled(ring: Ring) -> Decision:
-    return Decision(ring.name, "settled", "has been offered what is desired")
+def _settled(ring: Ring, entry: SiteEntry, pin: Pin | None) -> Decision:
+    is_late = pin is not None and _is_against(entry, pin)
+    return Decision(
+        ring.name, "settled", _pinned(entry, pin) if pin and is_late else "has been offered what is desired"
+    )
 
 
 def _duration(seconds: int) -> str:

@@ -98,6 +98,7 @@ class Repository:
         """Read what is in `folder`; raises BrokenRepository or OSError."""
         self.folder = folder
         self.written = Written()
+        self._signed: list[tuple[str, bytes]] = []
         newest = max((_version(path) for path in (folder / "metadata").glob("*.root.json")), default=0)
         if not newest:
             raise BrokenRepository(f"{folder} holds no repository", "make one: `pointsman rollout init`")
@@ -126,6 +127,8 @@ class Repository:
     ) -> None:
         """Make `ledger` the state: offer the sites `moved` what it says, and those that are `gone` nothing any more.
 
+        What moved may have moved back: to what it was offered before, or to nothing.
+
         Raises KeyMissing, BrokenRepository or OSError. `written` names the files afterwards.
         """
         signers = _signers(keys)
@@ -138,6 +141,7 @@ class Repository:
             self._renew(bin, name, "targets", signers, now)
         self._renew(self._targets, "targets", "targets", signers, now)
         self._seal(signers, now)
+        self._lay_down()
 
     def refresh(self, keys: Sequence[Ed25519PrivateKey], now: datetime) -> list[str]:
         """Sign the timestamp anew, and whatever ends before long; return the roles that were signed.
@@ -153,9 +157,11 @@ class Repository:
             ending.append("targets")
         if ending or self._is_ending(self._snapshot.signed.expires, "snapshot", now):
             self._seal(signers, now)
-            return [*ending, "snapshot", "timestamp"]
-        self._stamp(signers, now)
-        return ["timestamp"]
+            ending.append("snapshot")
+        else:
+            self._stamp(signers, now)
+        self._lay_down()
+        return [*ending, "timestamp"]
 
     def rotate(
         self, new: Mapping[str, Sequence[Ed25519PrivateKey]], keys: Sequence[Ed25519PrivateKey], now: datetime
@@ -182,6 +188,7 @@ class Repository:
         if "targets" in new:
             self._hand_over_bins(signers, now)
         self._seal(signers, now)
+        self._lay_down()
 
     def ends(self) -> dict[str, datetime]:
         """Return when the metadata of each role ends."""
@@ -219,9 +226,11 @@ class Repository:
         bins: dict[str, Metadata[Targets]] = {}
         for site in moved:
             offer = ledger.sites[site].offered
-            assert offer is not None
-            target = self._bin_of(site, bins).signed.targets
-            target[f"{site}.bundle"] = _target(site, offer)
+            targets = self._bin_of(site, bins).signed.targets
+            if offer is None:
+                targets.pop(f"{site}.bundle", None)
+            else:
+                targets[f"{site}.bundle"] = _target(site, offer)
         for site in gone:
             self._bin_of(site, bins).signed.targets.pop(f"{site}.bundle", None)
         return bins
@@ -328,13 +337,22 @@ class Repository:
         return ends - now < LASTS[role] / RENEWED_AT
 
     def _write(self, name: str, metadata: Metadata[Any]) -> None:
-        replace_file(self.folder / "metadata" / name, metadata.to_bytes(_COMPACT))
+        self._signed.append((f"metadata/{name}", metadata.to_bytes(_COMPACT)))
         stage = self.written.timestamp if name == "timestamp.json" else self.written.metadata
         stage.append(f"metadata/{name}")
 
     def _put_target(self, name: str, content: bytes) -> None:
-        replace_file(self.folder / "targets" / name, content)
+        self._signed.append((f"targets/{name}", content))
         self.written.targets.append(f"targets/{name}")
+
+    def _lay_down(self) -> None:
+        """Write what was signed, in the order of signing, which ends with the timestamp.
+
+        Not a file before all is signed: a root without what follows from it would be the end of the repository.
+        """
+        for name, content in self._signed:
+            replace_file(self.folder / name, content)
+        self._signed.clear()
 
 
 def create(

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pointsman_compiler.rollout.health import Health
+from pointsman_compiler.rollout.health import Health, Report, is_unreadable
 from pointsman_compiler.rollout.ledger import Ledger
-from pointsman_compiler.rollout.promotion import Promotion, promote
+from pointsman_compiler.rollout.promotion import TOO_LATE, Promotion, promote
 from pointsman_compiler.rollout.rules import Rules
 
 LINES_AT_MOST: Final = 10
@@ -32,9 +32,9 @@ def explain_site(ledger: Ledger, rules: Rules, health: Health, now: int, site: s
         f"{site}, ring {decision.ring}: {decision.verdict}: {decision.reason}",
         f"  desired   {entry.desired.digest} (sequence {entry.desired.sequence})",
         f"  offered   {offered}",
-        "  reported  nothing" if report is None else f"  reported  {_content(report.active, report.at)} {report.state}",
+        f"  reported  {_reported(report, now)}",
     ]
-    if report is not None and report.failed:
+    if report is not None and report.failed and not is_unreadable(report, now):
         lines.append(f"  failed    {report.failed} {report.code}: {report.reason}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -50,6 +50,7 @@ def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
         if published is None
         else {"at": _time(published.at), "revision": published.revision, "sites": published.sites},
         "moved": list(promotion.moved),
+        "withdrawn": list(promotion.withdrawn),
         "sites": {
             site: {
                 "ring": decision.ring,
@@ -100,16 +101,27 @@ def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
         return [f"{verb} since {_time(halt.at)}:", f"  {halt.because}", "next: fix, publish, then `resume`"]
     waits = Counter(each.reason for each in promotion.decisions.values() if each.verdict == "inconclusive")
     lines = [f"{count} wait: {reason}" for reason, count in waits.most_common(_REASONS_SHOWN)]
+    late = [site for site, each in promotion.decisions.items() if each.reason.endswith(TOO_LATE)]
+    if late:
+        lines.append(f"pins that came too late: {len(late)}, {late[0]} first; `status --site {late[0]}`")
     if promotion.moved:
         return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
     on_trial = [trial for trial in promotion.trials.values() if trial.findings]
     if not waits and not on_trial:
-        return ["done: every site has been offered what is desired"]
+        return [*lines, "done: every site has been offered what is desired"]
     return lines or ["done when what is on trial has proven itself"]
 
 
 def _content(digest: str, at: int) -> str:
     return f"{digest} since {_time(at)}"
+
+
+def _reported(report: Report | None, now: int) -> str:
+    if report is None:
+        return "nothing"
+    if is_unreadable(report, now):
+        return "an unreadable report: look at its clock, and who writes it"
+    return f"{_content(report.active, report.at)} {report.state}"
 
 
 def _time(at: int) -> str:

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from pointsman_compiler.rollout.health import Report
+from pointsman_agent.sources.tuf import turn_of
+from pointsman_compiler.rollout.health import Report, find
 from pointsman_compiler.rollout.ledger import (
     Content,
     Ledger,
     LedgerError,
     Newcomer,
+    Offer,
+    SiteEntry,
     halt,
     publish,
     read_ledger,
@@ -25,6 +28,7 @@ from pointsman_compiler.rollout.ledger import (
     write_ledger,
 )
 from pointsman_compiler.rollout.promotion import Promotion, promote
+from pointsman_compiler.rollout.repository import _target
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 from pointsman_compiler.rollout.summary import decided, explain_site, summarize
 
@@ -219,7 +223,7 @@ def test_a_pin_to_what_is_desired_lets_it_come() -> None:
 )
 def test_a_freeze_begins_and_ends_by_the_clock_of_the_site(freeze: Freeze, begins: str, ends: str) -> None:
     zone = "America/New_York"
-    rules = replace(ALL_AT_ONCE, freezes=(freeze,))
+    rules = replace(ALL_AT_ONCE, freezes=(freeze,), spread=0)
     ledger = changed(settled(["york"], zone))
     first, end = (int(datetime.fromisoformat(one).replace(tzinfo=ZoneInfo(zone)).timestamp()) for one in (begins, ends))
 
@@ -258,7 +262,7 @@ def test_the_same_configuration_is_no_change_whatever_its_sequence() -> None:
 
 
 def test_a_ledger_is_read_as_it_was_written() -> None:
-    ledger = halt(promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger, "christmas", NOON)
+    ledger, _ = halt(promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger, "christmas", NOON)
 
     assert read_ledger(write_ledger(ledger)) == ledger
     with pytest.raises(LedgerError, match="halted already: christmas"):
@@ -280,6 +284,120 @@ def test_the_summary_says_where_a_change_is_and_what_it_waits_for() -> None:
     )
     assert "ring rest: inconclusive: waits for ring lab" in explain_site(ledger, TWO_RINGS, health, NOON + 60, "lyon")
     assert decided(promote(ledger, TWO_RINGS, health, NOON + 60))[0].split()[:2] == ["settled", "2"]
+
+
+def test_a_report_that_cannot_be_believed_counts_neither_way() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    now = NOON + 660
+    ahead = {
+        "lab-1": replace(healthy(ledger, now)["lab-1"], at=now + 10 * 365 * DAY_S),
+        "lab-2": Report(0, "", "", is_unreadable=True),
+    }
+
+    promotion = promote(ledger, TWO_RINGS, ahead, now)
+
+    assert promotion.moved == ()
+    assert promotion.ledger.halt is None
+    assert promotion.decisions["lyon"].reason == "waits for ring lab: 1 more report of 1 (2 unreadable)"
+    for site in ahead:
+        assert "reported  an unreadable report" in explain_site(ledger, TWO_RINGS, ahead, now, site)
+    skewed = {"lab-1": replace(healthy(ledger, now)["lab-1"], at=now + 60)}
+    assert promote(ledger, TWO_RINGS, skewed, now).moved == ("lyon", "utrecht")
+
+
+LARGE = [f"s{number:03}" for number in range(100)]
+SLOW = Rules(1, (Ring("all", soak=0),), spread=7200)
+
+
+def to_come(ledger: Ledger, now: int) -> set[str]:
+    return {site for site in ledger.sites if turn(ledger, site) > now}
+
+
+def test_a_halt_takes_back_what_is_still_to_be_taken() -> None:
+    ledger = promote(changed(settled(LARGE)), SLOW, {}, NOON).ledger
+    waiting, now = to_come(ledger, NOON + 600), NOON + 600
+    health = {site: failing(ledger, site, now) for site in sorted(set(LARGE) - waiting)[:2]}
+
+    halted = promote(ledger, SLOW, health, now)
+
+    assert 80 < len(waiting) < 100
+    assert set(halted.withdrawn) == waiting
+    assert to_come(halted.ledger, now) == set()
+    for site, entry in halted.ledger.sites.items():
+        assert entry.offered is not None
+        assert entry.offered.content.digest == digest("a" if site in waiting else "b")
+        assert halted.decisions[site].verdict == ("halt" if site in waiting else "settled")
+    again = promote(resume(changed(halted.ledger, "c", 3)), SLOW, health, now + 60)
+    assert set(again.moved) == set(LARGE)
+
+
+def test_a_halt_by_a_person_takes_back_what_is_still_to_be_taken() -> None:
+    ledger = promote(changed(settled(LARGE)), SLOW, {}, NOON).ledger
+
+    halted, withdrawn = halt(ledger, "calls", NOON + 600)
+
+    assert set(withdrawn) == to_come(ledger, NOON + 600)
+    assert to_come(halted, NOON + 600) == set()
+    again = promote(resume(halted), SLOW, healthy(halted, NOON + 700), NOON + 700)
+    assert set(again.moved) == set(withdrawn)
+
+
+def test_a_first_bundle_that_is_still_to_be_taken_is_taken_back_to_nothing() -> None:
+    first = publish(Ledger(), [newcomer(site, "a", 1) for site in LARGE], NOON, None)
+    offered = promote(first, SLOW, {}, NOON).ledger
+
+    halted, withdrawn = halt(offered, "calls", NOON + 600)
+
+    assert withdrawn
+    assert {halted.sites[site].offered for site in withdrawn} == {None}
+
+
+def test_a_site_that_never_took_an_offer_goes_back_to_what_it_has() -> None:
+    ledger = promote(changed(settled(["lyon"])), SLOW, {}, NOON).ledger
+    over = promote(changed(ledger, "c", 3), SLOW, {}, NOON + 1).ledger
+
+    halted, _ = halt(over, "calls", NOON + 2)
+
+    assert content_of(halted.sites["lyon"]) == Content(digest("a"), 1, "a" * 64, 100)
+
+
+def test_no_site_is_offered_what_it_would_take_within_a_freeze() -> None:
+    rules = replace(SLOW, freezes=(Freeze("yard full", begin="12:30", end="22:00"),))
+
+    promotion = promote(changed(settled(LARGE)), rules, {}, NOON)
+
+    assert 10 < len(promotion.moved) < 50
+    assert {turn(promotion.ledger, site) < NOON + 1800 for site in promotion.moved} == {True}
+    waiting = {decision.reason for decision in promotion.decisions.values() if decision.verdict == "inconclusive"}
+    assert waiting == {"its turn in the spread would be frozen: yard full"}
+
+
+def test_a_pin_takes_back_what_is_still_to_be_taken() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    rules = replace(TWO_RINGS, pins={"lab-1": Pin(digest("a"), "2030-01-01", "kept")})
+
+    promotion = promote(ledger, rules, {}, NOON)
+
+    assert promotion.withdrawn == ("lab-1",)
+    assert content_of(promotion.ledger.sites["lab-1"]) == Content(digest("a"), 1, "a" * 64, 100)
+    assert promotion.decisions["lab-1"].reason == "pinned until 2030-01-01: kept"
+
+
+def test_a_pin_that_came_too_late_says_so_and_what_to_do() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    rules = replace(TWO_RINGS, pins={"lab-1": Pin(digest("a"), "2030-01-01", "kept")})
+    now = NOON + 60
+
+    promotion = promote(ledger, rules, {}, now)
+
+    assert promotion.withdrawn == ()
+    assert promotion.decisions["lab-1"].reason == (
+        "pinned until 2030-01-01: kept; too late, it was offered something else: "
+        "publish what it is pinned to with a new sequence"
+    )
+    assert "pins that came too late: 1, lab-1 first" in summarize(ledger, rules, {}, now)
+    back = promote(changed(ledger, "a", 3, ["lab-1"]), rules, {}, now)
+    assert back.moved == ("lab-1",)
 
 
 # --- Properties: a fleet is walked through random rules, reports and changes ---------------------------------------
@@ -321,7 +439,7 @@ def rule_sets(draw: st.DrawFn, *, is_endless: bool = True) -> Rules:
     pinned = draw(st.lists(st.sampled_from(SITES), max_size=3, unique=True))
     until = st.sampled_from(["2026-11-24", "2026-11-26", *(["2030-01-01"] if is_endless else [])])
     pins = {site: Pin(digest(draw(st.sampled_from("abc"))), draw(until), "pinned") for site in pinned}
-    return Rules(1, (*chosen, ring("rest")), tuple(freezes), pins, draw(st.sampled_from([0, 300])))
+    return Rules(1, (*chosen, ring("rest")), tuple(freezes), pins, draw(st.sampled_from([0, 300, 7200])))
 
 
 @st.composite
@@ -338,7 +456,9 @@ def fleets(draw: st.DrawFn) -> Ledger:
 def reports(draw: st.DrawFn, ledger: Ledger, now: int) -> dict[str, Report]:
     """What a fleet might say: of each site that all is well, that it failed, nothing, or something old."""
     health = {}
-    rest = draw(st.sampled_from([[], [], ["failed", "silent", "old", "before", "degraded"]]))
+    rest = draw(
+        st.sampled_from([[], [], ["failed", "silent", "old", "early", "ahead", "unreadable", "before", "degraded"]])
+    )
     for site, entry in ledger.sites.items():
         assert entry.offered is not None
         content = entry.offered.content
@@ -350,11 +470,54 @@ def reports(draw: st.DrawFn, ledger: Ledger, now: int) -> dict[str, Report]:
                 health[site] = Report(now, "degraded", digest("a"), content.digest, content.sequence, "probation", "x")
             case "old":
                 health[site] = Report(now - 601, "running", content.digest)
+            case "early":
+                health[site] = Report(entry.offered.since - 1, "running", content.digest)
+            case "ahead":
+                health[site] = Report(now + DAY_S, "running", content.digest)
+            case "unreadable":
+                health[site] = Report(0, "", "", is_unreadable=True)
             case "before":
                 health[site] = Report(now, "running", digest("a"))
             case "degraded":
                 health[site] = Report(now, "degraded", content.digest)
     return health
+
+
+FINDINGS = {
+    "running": "healthy",
+    "stale": "healthy",
+    "probation": "under way",
+    "degraded": "degraded",
+    "waiting": "degraded",
+    "": "degraded",
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    state=st.sampled_from(sorted(FINDINGS)),
+    age=st.sampled_from([-301, -300, 0, 59, 60, 61, 599, 600, 601]),
+    active=st.sampled_from("ab"),
+    failed=st.sampled_from(["", "a", "b"]),
+    sequence=st.sampled_from([None, 1, 2]),
+)
+def test_what_a_report_says_of_an_offer(state: str, age: int, active: str, failed: str, sequence: int | None) -> None:
+    """Offered a minute ago, believed for ten: only what is neither old nor from before the offer counts."""
+    offered = Offer(Content(digest("b"), 2, "b" * 64, 100), NOON - 60, NOON - 60, is_open=True)
+    report = Report(NOON - age, state, digest(active), digest(failed) if failed else "", sequence)
+
+    found = find(offered, report, NOON, 600)
+
+    if age < -300:
+        assert found == "unreadable"
+    elif age > 60:
+        assert found == "silent"
+    elif active == "b":
+        assert found == FINDINGS[state]
+    else:
+        assert found == ("failed" if failed == "b" and sequence != 1 else "under way")
+    older = find(replace(offered, since=0), report, NOON, 600)
+    assert (older == "silent") == (age > 600)
 
 
 @settings(max_examples=60, deadline=None)
@@ -373,7 +536,7 @@ def test_promote_never_does_more_than_the_rules_allow_and_explains_every_site(da
         promotion = promote(ledger, rules, health, now)
 
         assert_every_site_is_explained(ledger, promotion)
-        assert_no_halt_is_passed(ledger, promotion)
+        assert_no_halt_is_passed(ledger, promotion, now)
         assert_no_pin_or_freeze_is_passed(ledger, rules, promotion, now)
         assert_rings_hold_no_more_than_they_allow(rules, promotion)
         assert_earlier_rings_have_proven_themselves(ledger, rules, health, promotion, now)
@@ -385,42 +548,62 @@ def assert_every_site_is_explained(before: Ledger, promotion: Promotion) -> None
     assert set(promotion.decisions) == set(before.sites)
     moved = {site for site, decision in promotion.decisions.items() if decision.verdict == "go"}
     assert moved == set(promotion.moved)
+    assert not moved & set(promotion.withdrawn)
     for site, decision in promotion.decisions.items():
         assert decision.reason
-        assert (decision.verdict == "settled") == (not before.sites[site].is_pending)
         after = promotion.ledger.sites[site]
         if site in moved:
             assert after.offered is not None
             assert after.offered.content == after.desired == before.sites[site].desired
+            continue
+        assert (decision.verdict == "settled") == (not after.is_pending)
+        if site in promotion.withdrawn:
+            assert after.offered == before.sites[site].before
         else:
             assert content_of(after) == content_of(before.sites[site])
 
 
-def assert_no_halt_is_passed(before: Ledger, promotion: Promotion) -> None:
+def assert_no_halt_is_passed(before: Ledger, promotion: Promotion, now: int) -> None:
     if before.halt is not None:
         assert promotion.ledger.halt == before.halt
     if promotion.ledger.halt is not None:
         assert promotion.moved == ()
         assert {decision.verdict for decision in promotion.decisions.values()} <= {"halt", "settled"}
+        assert [site for site in before.sites if turn(promotion.ledger, site) > now] == []
 
 
 def assert_no_pin_or_freeze_is_passed(before: Ledger, rules: Rules, promotion: Promotion, now: int) -> None:
-    for site in promotion.moved:
-        entry = before.sites[site]
-        local = datetime.fromtimestamp(now, ZoneInfo(entry.time_zone))
+    for site, entry in before.sites.items():
         pin = rules.pins.get(site)
-        if pin is not None and local.date().isoformat() <= pin.until:
-            assert entry.desired.digest == pin.digest
-        for freeze in rules.freezes:
-            name = freeze.because
-            if name == "night":
-                assert 6 <= local.hour < 22
-            elif name == "weekend":
-                assert local.weekday() < 5
-            elif name == "late" and promotion.decisions[site].ring == "rest":
-                assert not 13 <= local.hour < 15
-            elif name == "season":
-                assert local.date().isoformat() not in ("2026-11-26", "2026-11-27")
+        is_pinned = pin is not None and local_time(entry, now).date().isoformat() <= pin.until
+        after = promotion.ledger.sites[site].offered
+        if pin is not None and is_pinned and after is not None and after.content.digest != pin.digest:
+            assert turn(promotion.ledger, site) <= now
+            assert site not in promotion.moved
+            assert promotion.ledger.halt or "too late" in promotion.decisions[site].reason
+    for site in promotion.moved:
+        for at in (now, turn(promotion.ledger, site)):
+            local = local_time(before.sites[site], at)
+            for freeze in rules.freezes:
+                name = freeze.because
+                if name == "night":
+                    assert 6 <= local.hour < 22
+                elif name == "weekend":
+                    assert local.weekday() < 5
+                elif name == "late" and promotion.decisions[site].ring == "rest":
+                    assert not 13 <= local.hour < 15
+                elif name == "season":
+                    assert local.date().isoformat() not in ("2026-11-26", "2026-11-27")
+
+
+def local_time(entry: SiteEntry, at: float) -> datetime:
+    return datetime.fromtimestamp(at, ZoneInfo(entry.time_zone))
+
+
+def turn(ledger: Ledger, site: str) -> float:
+    """When the site takes what it is offered, as its agent reckons; 0 where it is offered nothing."""
+    offered = ledger.sites[site].offered
+    return 0 if offered is None else turn_of(_target(site, offered), site).timestamp()
 
 
 def assert_rings_hold_no_more_than_they_allow(rules: Rules, promotion: Promotion) -> None:
@@ -460,7 +643,7 @@ def assert_earlier_rings_have_proven_themselves(
 def says(report: Report | None, ledger: Ledger, site: str, now: int) -> str:
     offer = ledger.sites[site].offered
     assert offer is not None
-    if report is None or report.at < now - 600 or report.at < offer.since:
+    if report is None or not max(now - 600, offer.since) <= report.at <= now + 300:
         return "nothing"
     if report.active == offer.content.digest:
         return "well" if report.state == "running" else "nothing"

@@ -14,6 +14,7 @@ from pointsman_schema.envelope import seal
 from support.command import pointsman
 from support.rollouts import KEYS, repository_server
 from support.small_bundle import small_bundle
+from support.stores import answered, series, store
 from tuf.ngclient import Updater
 
 RULES = """\
@@ -150,6 +151,60 @@ def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:
     assert "1 site moved" in good(fleet, "promote", "sites", *KEYS)
 
 
+@pytest.mark.parametrize("last", ["halt", "pin"])
+def test_what_no_client_took_yet_is_taken_back(fleet: Path, last: str) -> None:
+    before = offered(fleet, "lab")
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    rules = fleet / "sites" / "rollout.yaml"
+    rules.write_text(RULES.replace("spread: 0", "spread: 86400"))
+    good(fleet, "promote", "sites", *KEYS)
+    assert offered(fleet, "lab") != before
+    if last == "halt":
+        said = good(fleet, "halt", "--because", "calls from Lyon", *KEYS)
+    else:
+        pin = f"{{digest: 'sha256:{'0' * 64}', until: '2400-01-01', because: kept}}"
+        rules.write_text(f"{rules.read_text()}pins: {{lab: {pin}}}\n")
+        said = good(fleet, "promote", "sites", *KEYS)
+
+    assert "taken back from 1 site whose turn had not come" in said
+    assert offered(fleet, "lab") == before
+
+
+def test_promote_goes_by_what_the_metrics_store_says(fleet: Path) -> None:
+    for site in ("lab", "lyon"):
+        write_bundle(fleet, site, "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    good(fleet, "promote", "sites", *KEYS, "--at", "2026-11-25T12:00:00Z")
+    has = json.loads(good(fleet, "status", "sites", "--json"))["sites"]["lab"]["offered"]
+    noon = 1_795_608_000
+    states = {
+        "degraded": series("lab", str(noon + 60), active=has, state="degraded"),
+        "silent": series("lab", str(noon - 60), active=has, state="running"),
+        "healthy": series("lab", str(noon + 60), active=has, state="running"),
+    }
+    said, token = {}, {"POINTSMAN_HEALTH_TOKEN": "my-token\n"}
+    for state, report in states.items():
+        with store(answered(report)) as metrics:
+            arguments = ["promote", "sites", *KEYS, "--health", metrics.url, "--at", "2026-11-25T12:02:00Z"]
+            said[state] = good(fleet, *arguments, environment=token)
+            assert b"Authorization: Bearer my-token\r\n" in metrics.requests[0]
+
+    assert "1 more report of 1 (1 degraded)" in said["degraded"]
+    assert "1 more report of 1 (1 silent)" in said["silent"]
+    assert "1 site moved" in said["healthy"]
+
+
+def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:
+    with store(b"garbage\n") as metrics:
+        said = bad(fleet, "promote", "sites", *KEYS, "--health", metrics.url, code=6)
+    assert [line.split(":")[0].strip() for line in said.splitlines()] == ["error", "help"]
+
+    said = bad(fleet, "status", "sites", "--health", "https://me:hidden@metrics.example", code=6)
+    assert "the address holds a name or a password" in said
+    assert "hidden" not in said
+
+
 def test_status_answers_in_ten_lines(fleet: Path) -> None:
     for site in ("lab", "lyon"):
         write_bundle(fleet, site, "second", 2)
@@ -216,3 +271,20 @@ def test_replaced_keys_sign_and_old_ones_do_not(fleet: Path) -> None:
     good(fleet, "promote", "sites", "--key", "new.key", *KEYS)
 
     assert offered(fleet, "lab") == content
+
+
+@pytest.mark.parametrize(("missing", "replaced"), [("snapshot", "timestamp"), ("timestamp", "targets")])
+def test_a_root_that_lacks_a_key_of_what_follows_writes_nothing(fleet: Path, missing: str, replaced: str) -> None:
+    assert pointsman("keygen", "new", cwd=fleet).returncode == 0
+    before = contents(fleet / "repository")
+    held = [f"keys/{name}.key" for name in ("targets", "snapshot", "timestamp", "root-1", "root-2") if name != missing]
+    keys = [part for name in held for part in ("--key", name)]
+
+    assert f"the key of the role {missing} is needed" in bad(fleet, "root", "--replace", f"{replaced}=new.key", *keys)
+
+    assert contents(fleet / "repository") == before
+    good(fleet, "status", "sites")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}

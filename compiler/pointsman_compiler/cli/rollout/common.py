@@ -103,6 +103,13 @@ def read_health(url: str | None, rules: "Rules") -> "Health":
     return ask(url, os.environ.get(HEALTH_TOKEN), rules.stale_after)
 
 
+def found_folder(folder: Path) -> Path:
+    """Return `folder`, which is there; raises Failure."""
+    if not folder.is_dir():
+        raise Failure(f"there is no folder {folder}", "make a repository: `pointsman rollout init`")
+    return folder
+
+
 def change(
     folder: Path,
     command: str | None,
@@ -112,13 +119,10 @@ def change(
     from pointsman_compiler.rollout.publishing import owned, send
     from pointsman_compiler.rollout.repository import Repository
 
-    with rollout_failures():
-        if not folder.is_dir():
-            raise Failure(f"there is no folder {folder}", "make a repository: `pointsman rollout init`")
-        with owned(folder):
-            repository = Repository(folder)
-            result = act(repository)
-            send(folder, repository.written, command)
+    with rollout_failures(), owned(found_folder(folder)):
+        repository = Repository(folder)
+        result = act(repository)
+        send(folder, repository.written, command)
     return result
 
 

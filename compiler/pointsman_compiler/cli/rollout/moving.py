@@ -1,5 +1,6 @@
 """`rollout publish`, `promote`, `halt` and `resume`: what is desired, and what moves."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,13 @@ from pointsman_compiler.cli.rollout.common import (
     change,
     command_option,
     counted,
+    found_folder,
     health_option,
     keys_option,
     read_health,
     read_rules,
     repository_option,
+    rollout_failures,
     unix,
 )
 from pointsman_compiler.cli.signing import private_keys
@@ -105,16 +108,18 @@ def promote(
     from pointsman_compiler.rollout.repository import Repository
 
     held = private_keys(keys)
+    with rollout_failures():
+        rules = read_rules(root, Repository(found_folder(folder)).ledger())
+        reports = read_health(health, rules)  # before the repository is taken: a slow store holds up nobody else
 
     def act(repository: Repository) -> "Promotion":
         ledger = repository.ledger()
-        rules = read_rules(root, ledger)
-        found = promotion.promote(ledger, rules, read_health(health, rules), unix(at))
+        found = promotion.promote(ledger, rules, reports, unix(at))
         if found.ledger != ledger and not dry_run:
-            repository.save(found.ledger, held, at, moved=found.moved)
+            repository.save(found.ledger, held, at, moved=(*found.moved, *found.withdrawn))
         return found
 
-    found = change(folder, command, act)
+    found = change(folder, None if dry_run else command, act)
     _tell(found, as_json)
     if found.ledger.halt is not None:
         raise SystemExit(ANSWER_IS_NO)
@@ -127,17 +132,24 @@ def promote(
 @command_option
 @options.at
 def halt(folder: Path, keys: tuple[str, ...], because: str, command: str | None, at: datetime) -> None:
-    """Let nothing move until `resume`. Sites keep what they were offered."""
+    """Let nothing move until `resume`.
+
+    What was offered to sites whose turn has not come is taken back; the others keep it.
+    """
     from pointsman_compiler.rollout import ledger as ledgers
     from pointsman_compiler.rollout.repository import Repository
 
     held = private_keys(keys)
 
-    def act(repository: Repository) -> None:
-        repository.save(ledgers.halt(repository.ledger(), because, unix(at)), held, at)
+    def act(repository: Repository) -> Sequence[str]:
+        ledger, withdrawn = ledgers.halt(repository.ledger(), because, unix(at))
+        repository.save(ledger, held, at, moved=withdrawn)
+        return withdrawn
 
-    change(folder, command, act)
+    withdrawn = change(folder, command, act)
     click.echo(f"halted: {because}")
+    if withdrawn:
+        click.echo(f"taken back from {counted(withdrawn)} whose turn had not come")
 
 
 @click.command(epilog="Example: pointsman rollout resume --key …")
@@ -175,5 +187,7 @@ def _tell(found: "Promotion", as_json: bool) -> None:
     if len(lines) > REASONS_SHOWN:
         click.echo(f"and {len(lines) - REASONS_SHOWN} more reasons: --json has them all")
     click.echo(f"{counted(found.moved)} moved")
+    if found.withdrawn:
+        click.echo(f"taken back from {counted(found.withdrawn)} whose turn had not come")
     if found.ledger.halt is not None:
         click.echo(f"error: the rollout is halted: {found.ledger.halt.because}\n  help: fix, publish, resume", err=True)

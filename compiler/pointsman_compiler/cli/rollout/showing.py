@@ -8,6 +8,7 @@ import click
 from pointsman_compiler.cli import options
 from pointsman_compiler.cli.outcome import Failure
 from pointsman_compiler.cli.rollout.common import (
+    found_folder,
     health_option,
     read_health,
     read_rules,
@@ -31,7 +32,7 @@ def status(root: Path, folder: Path, health: str | None, site: str | None, as_js
     from pointsman_compiler.rollout.repository import Repository
 
     with rollout_failures():
-        ledger = Repository(folder).ledger()
+        ledger = Repository(found_folder(folder)).ledger()
         rules = read_rules(root, ledger)
         found = read_health(health, rules)
     if site is not None:
