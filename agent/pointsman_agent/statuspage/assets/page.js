@@ -54,6 +54,7 @@ function leave() {
 if (address) {
   follow();
   document.addEventListener("visibilitychange", () => (document.hidden ? leave() : follow()));
+  document.querySelector('form[action="/logout"]')?.addEventListener("submit", leave); // the agent would cut us off
 }
 
 const form = document.getElementById("filter");
