@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from pointsman_agent.observation import Kept
-from pointsman_agent.ocpp.frame import FrameError, LocalFrameError, parse, payload_of
+from pointsman_agent.ocpp.frame import kept_payload
 from pointsman_agent.ocpp.intercepts import Side
 from pointsman_agent.ocpp.owncall import OwnAnswer, Payload
 
@@ -81,7 +81,7 @@ def replay(known: Kept, protocol: str) -> Replay:
             if _is_accepted(booted):
                 yield from _connectors(known, protocol, triggers=True)
             return Told(Outcome.BOOTED)
-    boot = _payload(known.boot) if known.protocol == protocol else None
+    boot = kept_payload(known.boot) if known.protocol == protocol else None
     if boot is None:
         return Told(Outcome.SILENT, words=f"its last boot was in {known.protocol}")
     told = yield from _boot(boot)
@@ -112,7 +112,7 @@ def _connectors(known: Kept, protocol: str, *, triggers: bool) -> Generator[Step
         connector = int(place.rpartition("/")[2])
         if triggers and connector and _is_accepted((yield _trigger("StatusNotification", connectorId=connector))):
             continue
-        status = _payload(text) if known.protocol == protocol else None
+        status = kept_payload(text) if known.protocol == protocol else None
         if status is not None:
             yield Ask(Side.SUPERVISION, "StatusNotification", status)
 
@@ -137,10 +137,3 @@ def _is_accepted(answer: OwnAnswer | None) -> bool:
 def _interval(answer: OwnAnswer) -> int:
     value = answer.payload.get("interval")
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
-def _payload(text: str) -> Payload | None:
-    try:
-        return payload_of(parse(text))
-    except (FrameError, LocalFrameError):
-        return None  # stored by an agent of another version

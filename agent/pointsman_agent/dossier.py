@@ -8,7 +8,7 @@ from pointsman_agent.inforce import Holder
 from pointsman_agent.inventory import inventory_of
 from pointsman_agent.observer import Observer
 from pointsman_agent.ports import Clock
-from pointsman_agent.web.errors import AdminError
+from pointsman_agent.web.errors import no_such_station
 
 Row = dict[str, Any]
 
@@ -30,10 +30,9 @@ class Dossier:
 
     def identity(self, station: str) -> str:
         """Return a station's identity as the bundle in force spells it. Raises AdminError."""
-        in_force = self.holder.current
-        route = None if in_force is None else in_force.routing.find(station)
+        route = self.holder.find(station)
         if route is None:
-            raise AdminError(404, f"no station {station!r} in the bundle in force")
+            raise no_such_station(station)
         return route.identity
 
     async def of(self, station: str) -> Row:
@@ -42,7 +41,7 @@ class Dossier:
         status = await self.snapshot()
         row = next((row for row in status["stations"] if row["station"] == identity), None)
         if row is None:  # a bundle without it came meanwhile
-            raise AdminError(404, f"no station {station!r} in the bundle in force")
+            raise no_such_station(station)
         return self.with_inventory(row)
 
     def with_inventory(self, row: Row) -> Row:

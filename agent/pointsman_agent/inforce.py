@@ -86,6 +86,10 @@ class Holder:
         """Return what is in force for a station."""
         return self.waiting.get(identity, self.current)
 
+    def find(self, name: str) -> Route | None:
+        """Return a station of the current bundle as people name it, in any case; None where there is none."""
+        return None if self.current is None else self.current.routing.find(name)
+
     def coming(self, identity: str) -> InForce | None:
         """As `of`, for a station that is just connecting; of one that waits it is noted that it came."""
         if identity in self.waiting:

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointsman_agent.observation import Observation
-from pointsman_agent.ocpp.frame import Frame, FrameError, LocalFrameError, parse, payload_of
+from pointsman_agent.ocpp.frame import kept_payload
 
 Row = dict[str, Any]
 
 
 def inventory_of(observation: Observation) -> Row:
     """Return the object of the API: the station, and its connectors in order."""
-    boot = _payload(observation.boot)
-    connectors = [_connector(_payload(text)) for text in observation.statuses.values()]
+    boot = kept_payload(observation.boot) or {}
+    connectors = [_connector(kept_payload(text) or {}) for text in observation.statuses.values()]
     return {
         **_make(boot),
         "protocol": observation.protocol or None,
@@ -53,23 +53,6 @@ def _connector(status: Mapping[str, Any]) -> Row:
         "detail": ", ".join(detail for detail in details if detail) or None,
         "at": _text(status, "timestamp"),
     }
-
-
-def _payload(text: str) -> Mapping[str, Any]:
-    call = _frame(text)
-    if call is None:
-        return {}
-    try:
-        return payload_of(call)
-    except LocalFrameError:
-        return {}
-
-
-def _frame(text: str) -> Frame | None:
-    try:
-        return parse(text)
-    except FrameError:
-        return None
 
 
 def _text(payload: Mapping[str, Any], name: str) -> str | None:

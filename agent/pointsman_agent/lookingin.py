@@ -17,7 +17,7 @@ from pointsman_agent.ports import JournalFault
 from pointsman_agent.redaction import Redactor
 from pointsman_agent.tail import Passed, Tail, TooManyWatchers, Watcher
 from pointsman_agent.web.diagnosis import Row
-from pointsman_agent.web.errors import AdminError
+from pointsman_agent.web.errors import AdminError, no_such_station
 from pointsman_agent.web.streaming import NextChunk
 
 MOST_IN_A_BATCH: Final = 64
@@ -51,10 +51,9 @@ class Watching:
             yield partial(_next_lines, watcher, self.redactor)
 
     def _identity(self, station: str) -> str:
-        in_force = self.holder.current
-        route = None if in_force is None else in_force.routing.find(station)
+        route = self.holder.find(station)
         if route is None:
-            raise AdminError(404, f"no station {station!r} in the bundle in force")
+            raise no_such_station(station)
         return route.identity
 
 

@@ -18,7 +18,7 @@ from pointsman_agent.ocpp.answers import own_token, rfc3339
 from pointsman_agent.ocpp.owncall import OwnAnswer
 from pointsman_agent.owncalls import CallFailed
 from pointsman_agent.ports import Journal, JournalFault
-from pointsman_agent.web.errors import AdminError
+from pointsman_agent.web.errors import AdminError, no_such_station
 
 CENTRAL: Final = "Central"
 MOST_IN_A_REPORT: Final = 100_000  # transactions; a report is one answer of the admin interface
@@ -76,10 +76,9 @@ class RemoteControl:
         return await _ask(operator, requests.unlock(operator.protocol, connector))
 
     def _operator(self, station: str) -> LocalOperator:
-        in_force = self.holder.current
-        route = None if in_force is None else in_force.routing.find(station)
+        route = self.holder.find(station)
         if route is None:
-            raise AdminError(404, f"no station {station!r} in the bundle in force")
+            raise no_such_station(station)
         if route.supervision_name is not None:
             message = f"{route.identity} belongs to {route.supervision_name}: only its operator may ask it"
             raise AdminError(409, message)

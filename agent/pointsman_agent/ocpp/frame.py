@@ -113,6 +113,14 @@ def payload_of(call: Frame) -> dict[str, Any]:
     raise LocalFrameError("the payload is no object", call_id=call.id, code="FormationViolation")
 
 
+def kept_payload(text: str) -> dict[str, Any] | None:
+    """Return the payload of a CALL that was kept; None where there is none, or an agent of another version kept it."""
+    try:
+        return payload_of(parse(text))
+    except (FrameError, LocalFrameError):
+        return None
+
+
 def result_fields(result: Frame) -> Any:
     """Return the elements of a CALLRESULT or CALLERROR; raises LocalFrameError when it is no JSON."""
     return _fields(result)

@@ -9,3 +9,8 @@ class AdminError(Exception):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+def no_such_station(name: str) -> AdminError:
+    """Return the refusal of what is asked of a station that the bundle in force does not have."""
+    return AdminError(404, f"no station {name!r} in the bundle in force")
