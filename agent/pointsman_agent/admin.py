@@ -38,23 +38,23 @@ class AdminInterface:
     door: Door
     house: House
     journal: SqliteJournal
+    snapshots: Snapshots
     redactor: Redactor
     tests: ConnectionTests
     reload: Callable[[bool], Awaitable[None]]
 
     async def start(self, root: trio.Nursery, stop: trio.Event) -> None:
         """Serve in `root` until `stop`; returns once the state folder says where."""
-        house = self.house
-        snapshots = Snapshots(house.status, house.holder, house.observer, self.journal)
-        live = Live(snapshots.take)
-        dossier = Dossier(house.holder, house.observer, house.clock, snapshots.take)
+        house, snapshot = self.house, self.snapshots.take
+        live = Live(snapshot)
+        dossier = Dossier(house.holder, house.observer, house.clock, snapshot)
         transactions = TransactionReport(house.holder, self.journal.transactions_since)
         captures = Captures(house.tail, self.redactor, root, lambda: rfc3339(house.clock.now()))
         desk = ReportDesk()
-        page = StatusPage(live, dossier, captures, snapshots.take, transactions, desk, self.door.admission, self.site)
+        page = StatusPage(live, dossier, captures, snapshot, transactions, desk, self.door.admission, self.site)
         app = admin_app(
             admission=self.door.admission,
-            snapshot=snapshots.take,
+            snapshot=snapshot,
             is_ready=lambda: house.holder.current is not None,
             reload=self.reload,
             version=VERSION,

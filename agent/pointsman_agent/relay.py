@@ -100,8 +100,8 @@ class Chores(ABC):
         """Begin a task."""
 
     @abstractmethod
-    async def _report(self, event: Event) -> None:
-        """Feed the link an event."""
+    def _tell(self, event: Event) -> None:
+        """Feed the link an event, if it is not over."""
 
     def carry_out(self, command: Command) -> None:
         """Do what `command` says; `Send` and `Close` are the plane's."""
@@ -160,7 +160,7 @@ class Chores(ABC):
 
     async def _tell_boot(self, replay: RunningReplay) -> None:
         """Tell a new operator of the boot that another one accepted (rule 45)."""
-        told = await replay.run(self._report)
+        told = await replay.run(self._tell)
         self._replay = None
         if told is None:
             return
@@ -192,7 +192,7 @@ class Chores(ABC):
             log.error("security event not stored", station=self._identity, error=str(error))
             return
         log.info("security event kept", station=self._identity, type=str(payload.get("type", ""))[:50])
-        await self._report(Stored(call.id))
+        self._tell(Stored(call.id))
 
     async def _keep_key(self, call_id: str, key: bytes) -> None:
         """Store the key that a supervision set for its uplink; one that cannot be stored is refused."""
@@ -200,10 +200,10 @@ class Chores(ABC):
             await self.case.uplinks.store_key(self.case.in_force, self.case.route, key)
         except OSError as error:
             log.error("uplink key not stored", station=self._identity, error=str(error))
-            await self._report(Stored(call_id, Side.SUPERVISION, is_stored=False))
+            self._tell(Stored(call_id, Side.SUPERVISION, is_stored=False))
             return
         log.info("uplink key stored", station=self._identity, supervision=self._supervision_name)
-        await self._report(Stored(call_id, Side.SUPERVISION))
+        self._tell(Stored(call_id, Side.SUPERVISION))
 
 
 def liveness_of(route: Route, now: float) -> dict[Side, Liveness]:

@@ -1,7 +1,7 @@
 """Runs the telling of a boot on the link of a relayed station (rule 45)."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import trio
 
@@ -10,7 +10,7 @@ from pointsman_agent.ocpp.events import Event, OwnCallAsked
 from pointsman_agent.ocpp.frame import FrameError, parse
 from pointsman_agent.ocpp.owncall import OwnAnswer, own_answer, own_call
 
-Report = Callable[[Event], Awaitable[None]]
+Tell = Callable[[Event], None]
 
 
 class RunningReplay:
@@ -28,7 +28,7 @@ class RunningReplay:
         """What the link is to be told before anything else."""
         return self._asked.event
 
-    async def run(self, report: Report) -> Told | None:
+    async def run(self, tell: Tell) -> Told | None:
         """Ask and wait to the end; None where the link ended before. Each wait is bounded: a CALL by the link, which
         reports its end, a boot by its step."""
         answer: OwnAnswer | None = None
@@ -41,14 +41,14 @@ class RunningReplay:
                 except StopIteration as end:
                     told: Told = end.value
                     return told
-                answer = await self._do(step, report)
+                answer = await self._do(step, tell)
         return None
 
-    async def _do(self, step: Step, report: Report) -> OwnAnswer | None:
+    async def _do(self, step: Step, tell: Tell) -> OwnAnswer | None:
         match step:
             case Ask():
                 self._asked = _Asked(step)
-                await report(self._asked.event)
+                tell(self._asked.event)
                 await self._asked.is_over.wait()
                 return self._asked.answer
             case AwaitBoot(seconds):

@@ -108,11 +108,17 @@ async def run(
         await outermost.start(signals.listen)
         try:
             await _run(settings, clock, signals, task_status)
-        except (StartError, SettingsError) as error:  # raised outside, where no nursery makes a group of it
-            failure = error
+        except* (StartError, SettingsError) as group:  # raised outside, where no nursery makes a group of it
+            failure = _first_of(group)
         outermost.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def _first_of(group: BaseExceptionGroup[StartError | SettingsError]) -> StartError | SettingsError:
+    """The nurseries through which it came have made groups of groups of it."""
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status: trio.TaskStatus[None]) -> None:
@@ -122,20 +128,14 @@ async def _run(settings: Settings, clock: Clock, signals: "Signals", task_status
         site = _site(settings, stored)
         certificate = await trio.to_thread.run_sync(_admin_certificate, settings)
         admin = _bind_admin(settings)
-        failure: StartError | None = None
         with admin:
             try:
                 async with open_journal(settings.state / JOURNAL_FILE, lambda: rfc3339(clock.now())) as journal:
                     agent = _Agent(settings, clock, site, store, stored, journal, admin, certificate, signals)
-                    try:
-                        await agent.run(task_status)
-                    except StartError as error:  # raised outside, as above: the journal has a nursery
-                        failure = error
+                    await agent.run(task_status)
             except JournalFault as error:
                 remedy = "a journal that cannot be read may be moved away: a new one is made"
                 raise StartError(f"{error}; {remedy}") from error
-        if failure is not None:
-            raise failure
 
 
 @dataclass(slots=True)
@@ -167,7 +167,8 @@ class _Agent:
         observer = Observer(self.journal)
         await observer.load()
         source = await trio.to_thread.run_sync(_source, self.settings, self.site, self.clock, status, names)
-        pushing = await trio.to_thread.run_sync(self._pushing)
+        snapshots = Snapshots(status, holder, observer, self.journal)
+        pusher = await trio.to_thread.run_sync(self._pusher, snapshots)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
@@ -186,10 +187,10 @@ class _Agent:
             root.start_soon(keep_well, self.journal, holder, status, self.clock)
             entrance = door(self.settings, self.admin, self.admin_certificate, read_token)
             reload = partial(_read_again, source, activation)
-            interface = AdminInterface(self.site, entrance, house, self.journal, redactor, tests, reload)
+            interface = AdminInterface(self.site, entrance, house, self.journal, snapshots, redactor, tests, reload)
             await interface.start(root, stop)
-            if pushing is not None:
-                root.start_soon(pushing(Snapshots(status, holder, observer, self.journal)).run)
+            if pusher is not None:
+                root.start_soon(pusher.run)
             log.info("agent runs", site=self.site, version=VERSION, state=str(self.settings.state))
             task_status.started()
             manager.ready()
@@ -220,8 +221,8 @@ class _Agent:
             ask_again=ask_again,
         )
 
-    def _pushing(self) -> Callable[[Snapshots], Pusher] | None:
-        """Return what makes the task that pushes the state, None where nothing is pushed; raises StartError."""
+    def _pusher(self, snapshots: Snapshots) -> Pusher | None:
+        """Return what pushes the state, None where nothing is pushed; raises StartError."""
         push = self.settings.push
         if push is None:
             return None
@@ -230,7 +231,7 @@ class _Agent:
             spool = Spool(self.settings.state / PUSH_FOLDER)
         except OSError as error:
             raise StartError(f"--state {self.settings.state}: {error.strerror}") from error
-        return lambda snapshots: Pusher(push.url, token, spool, snapshots.take, self.clock.now)
+        return Pusher(push.url, token, spool, snapshots.take, self.clock.now)
 
 
 def _source(settings: Settings, site: str, clock: Clock, status: Status, names: CachedNames) -> Source:

@@ -151,7 +151,7 @@ class Movement:
         else:
             trial.probation.failed(route.identity, route.supervision_name, failure)
 
-    async def retry(self) -> None:
+    def retry(self) -> None:
         """Let those move again that came back."""
         for each in self._waiting.values():
             if each.move.has_returned:

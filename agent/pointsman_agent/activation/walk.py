@@ -115,15 +115,8 @@ class Activation:
                 except BundleRefused as error:
                     await self._refusals.note(error)
                 else:
-                    await self._clear_failure()
+                    await self._save_if_possible(last_failed=None)  # what kept it from being in force has passed
                     return
-
-    async def _clear_failure(self) -> None:
-        """What kept a bundle from being in force again has passed."""
-        try:
-            await self._save(None, last_failed=None)
-        except BundleRefused as error:
-            log.error("state not stored", why=str(error))
 
     async def offer(self, envelope: bytes, *, origin: str = "") -> bool:
         """Put `envelope` in force, or refuse it and keep what is; True when it is in force afterwards. `origin` says
@@ -150,9 +143,8 @@ class Activation:
     async def retry(self) -> None:
         """Lift the quarantine; stations that went back alone may move again. Raises BundleRefused `storage`."""
         async with self._one_at_a_time:
-            await self._movement.retry()
+            self._movement.retry()
             await self._save(None, quarantine=None, moves=self._movement.moves())
-            self._status.quarantine = None
 
     # --- The walk -------------------------------------------------------------------------------------------------
 
@@ -240,10 +232,7 @@ class Activation:
         changes: dict[str, object] = {"moves": moves, "is_on_probation": False}
         if is_return:
             changes |= {"bundle": name, "activated_at": stored.previous_activated_at, "previous": None}
-        try:
-            await self._save(in_force.routing.bundle, **changes)
-        except BundleRefused as error:
-            log.error("state not stored", why=str(error))  # charging does not wait for a disk
+        await self._save_if_possible(**changes)  # charging does not wait for a disk
         self._switch.take(in_force, sockets, Course(msgspec.structs.replace(NOTHING, waiting=kept), {}, moves))
         self._status.desired = self._status.active
         log.info("bundle in force again", digest=in_force.routing.bundle.config_digest)
@@ -274,6 +263,13 @@ class Activation:
         except OSError as error:
             raise BundleRefused("storage", f"the state cannot be stored: {error}", bundle=of) from error
         self._tell()
+
+    async def _save_if_possible(self, **changes: object) -> None:
+        """Save what may be lost without harm."""
+        try:
+            await self._save(None, **changes)
+        except BundleRefused as error:
+            log.error("state not stored", why=str(error))
 
     def _tell(self) -> None:
         """Show what is stored."""
@@ -334,10 +330,8 @@ class Activation:
     async def _stay(self, trial: Trial) -> None:
         bundle, silent = trial.in_force.routing.bundle, trial.probation.silent()
         self._trial = self._previous = None
-        try:
-            await self._save(bundle, is_on_probation=False, moves=self._movement.moves())
-        except BundleRefused as error:
-            log.error("state not stored", why=str(error))  # after a restart it is the one before: safe, and told
+        # Where that fails a restart begins with the one before: safe, and told.
+        await self._save_if_possible(is_on_probation=False, moves=self._movement.moves())
         detail = f"did not come: {', '.join(silent)}" if silent else ""
         log.info("bundle has proven itself", digest=bundle.config_digest, silent=silent)
         await self._history.note(of_bundle("proven", bundle, detail=detail))
@@ -354,19 +348,15 @@ class Activation:
         course = await self._switch.course_back(previous)
         now = self._clock.now()
         failure = Failure(failed.config_digest, failed.sequence, rfc3339(now), "probation", reason)
-        try:
-            await self._save(
-                failed,
-                bundle=stored.previous,
-                activated_at=rfc3339(now),
-                previous=None,
-                is_on_probation=False,
-                last_failed=failure,
-                quarantine=Quarantine(failed.config_digest, rfc3339(now + QUARANTINE), reason),
-                moves=course.moves,
-            )
-        except BundleRefused as error:  # a restart begins with the previous one all the same
-            log.error("state not stored", why=str(error))
+        await self._save_if_possible(  # a restart begins with the previous one all the same
+            bundle=stored.previous,
+            activated_at=rfc3339(now),
+            previous=None,
+            is_on_probation=False,
+            last_failed=failure,
+            quarantine=Quarantine(failed.config_digest, rfc3339(now + QUARANTINE), reason),
+            moves=course.moves,
+        )
         self._trial = self._previous = None
         self._status.last_failed = failure
         self._switch.take(previous, sockets, course)

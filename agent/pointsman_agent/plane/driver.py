@@ -88,9 +88,6 @@ class _Relayed(Chores):
             pair.part()
             self._plane.release(self.case, pair)
 
-    async def _report(self, event: Event) -> None:
-        self._tell(event)
-
     def _start(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         self._plane.nursery.start_soon(self._guarded, work, args)
 
