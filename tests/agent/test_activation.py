@@ -17,7 +17,7 @@ from pointsman_agent.listener import ListenerFault
 from pointsman_agent.routing import Route
 from pointsman_schema.bundle import LOCAL, Activation, Config, UplinkPassword
 from support.fakes import MemoryJournal, MemoryStore
-from support.houses import RETRY_S, House, TiedClock, a_house, inline
+from support.houses import RETRY_S, FakeStation, House, TiedClock, a_house, inline
 from support.sites import a_config, a_listener, a_local_group, a_remote_group, a_station, a_supervision
 
 OLD, NEW = "ws://127.0.0.1:1/old", "ws://127.0.0.1:1/new"
@@ -85,6 +85,15 @@ async def in_force(house: House, config: Config, *, come: bool = True) -> None:
     if come:
         house.come(*config.stations)
     await settle()
+
+
+async def a_charging_station(house: House) -> FakeStation:
+    """Put a bundle in force whose only station is acme's, and has a transaction open."""
+    await in_force(house, site(many(1)))
+    station = house.stations["CP-00"]
+    station.say(ALL_FREE)
+    station.say(START)
+    return station
 
 
 def failing(url: str, why: str = "tls (unknown authority)") -> Callable[[Route], str | None]:
@@ -192,10 +201,7 @@ async def test_r44_a_free_station_moves_with_the_switch(autojump_clock: Clock, h
 async def test_r44_a_station_with_an_open_transaction_moves_when_it_has_ended(
     autojump_clock: Clock, house: House
 ) -> None:
-    await in_force(house, site(many(1)))
-    station = house.stations["CP-00"]
-    station.say(ALL_FREE)
-    station.say(START)
+    station = await a_charging_station(house)
 
     assert await house.offer(site(many(1, "volt")), 2)
     await settle(600)
@@ -221,10 +227,7 @@ async def test_r44_a_station_of_which_nothing_is_known_counts_as_charging(autoju
 async def test_r44_from_the_drain_limit_on_it_moves_as_it_is_and_the_ids_are_named(
     autojump_clock: Clock, house: House, journal: MemoryJournal
 ) -> None:
-    await in_force(house, site(many(1)))
-    station = house.stations["CP-00"]
-    station.say(ALL_FREE)
-    station.say(START)
+    station = await a_charging_station(house)
 
     assert await house.offer(site(many(1, "volt")), 2)
     await settle(DRAIN - 5)
@@ -333,10 +336,7 @@ async def test_r44_a_transaction_that_begins_before_its_turn_keeps_a_station(
 async def test_r44_a_transaction_that_begins_while_a_switch_holds_a_move_up_keeps_the_station(
     autojump_clock: Clock, house: House
 ) -> None:
-    await in_force(house, site(many(1)))
-    station = house.stations["CP-00"]
-    station.say(ALL_FREE)
-    station.say(START)
+    station = await a_charging_station(house)
     assert await house.offer(site(many(1, "volt")), 2)
     await settle(SWEEP_EVERY_S)
 
