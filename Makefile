@@ -40,9 +40,11 @@ $(STAMP): uv.lock pyproject.toml schema/pyproject.toml compiler/pyproject.toml a
 	@$(BIN)/uv sync --frozen --quiet --python $(BIN)/python
 	@touch $@
 
-# One worker a core; a file stays with its worker. Tests start hundreds of processes: bytecode is kept, also where the
-# environment forbids it, and beside the sources there is none.
-PYTEST := -m pytest -n auto --dist loadfile
+# One worker more than cores, for tests wait for sockets and processes a third of their time; a file stays with its
+# worker. Tests start hundreds of processes: bytecode is kept, also where the environment forbids it, and beside the
+# sources there is none.
+WORKERS = $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PYTEST = -m pytest -n $(WORKERS) --dist loadfile
 test test-agent-alone chaos: export PYTHONDONTWRITEBYTECODE :=
 test test-agent-alone chaos: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/.bytecode
 test: setup
