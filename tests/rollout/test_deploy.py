@@ -1,5 +1,6 @@
 """What `deploy/` ships for a fleet: rules and dashboard name what agents push, and no site speaks for another."""
 
+import hashlib
 import json
 import os
 import re
@@ -78,10 +79,11 @@ def test_vmalert_takes_the_rules() -> None:
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-def test_nginx_takes_its_example(tmp_path: Path) -> None:
+def test_nginx_takes_its_example_with_the_tokens_of_a_large_fleet(tmp_path: Path) -> None:
     certificate = trustme.CA().issue_cert("fleet.example")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "fleet.pem")
-    (tmp_path / "tokens.map").write_text('"Bearer 4b5c" lyon-part-dieu;\n')
+    tokens = (f'"Bearer {hashlib.sha256(b"%d" % number).hexdigest()}" site-{number};\n' for number in range(20_000))
+    (tmp_path / "tokens.map").write_text("".join(tokens))
     text = (DEPLOY / "nginx" / "fleet.conf").read_text().replace("fleet.key", "fleet.pem").replace(":443", ":8443")
     text = text.replace("/etc/nginx/pointsman/", f"{tmp_path}/").replace("listen 443", "listen 127.0.0.1:8443")
     paths = "".join(
@@ -96,6 +98,7 @@ def test_nginx_takes_its_example(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
 
     assert done.returncode == 0, done.stderr
+    assert "map_hash" not in done.stderr
 
 
 @needs_servers

@@ -8,12 +8,14 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pointsman_compiler.rollout.repository import Written
+import msgspec
+
+from pointsman_compiler.rollout.repository import BrokenRepository, Written
 from pointsman_compiler.writing import replace_file
 
 UNSENT: Final = "unsent.json"
@@ -58,11 +60,18 @@ def send(folder: Path, written: Written, command: str | None) -> None:
 
 
 def _with_unsent(folder: Path, stages: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    try:
-        unsent = json.loads((folder / UNSENT).read_text())
-    except FileNotFoundError:
-        unsent = {}
+    unsent = _read_unsent(folder)
     return {stage: list(dict.fromkeys([*unsent.get(stage, ()), *names])) for stage, names in stages.items()}
+
+
+def _read_unsent(folder: Path) -> Mapping[str, Sequence[str]]:
+    try:
+        return msgspec.json.decode((folder / UNSENT).read_bytes(), type=dict[str, list[str]])
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        help = "delete it, and send all files: `pointsman rollout publish --everything`"
+        raise BrokenRepository(f"{UNSENT} cannot be read: {error}", help) from error
 
 
 def _remember(folder: Path, stages: Mapping[str, list[str]]) -> None:

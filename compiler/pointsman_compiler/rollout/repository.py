@@ -105,14 +105,14 @@ class Repository:
         self._root: Metadata[Root] = self._load("root", newest)
         self._timestamp: Metadata[Timestamp] = self._load("timestamp", None)
         self._snapshot: Metadata[Snapshot] = self._load("snapshot", self._timestamp.signed.snapshot_meta.version)
-        self._targets: Metadata[Targets] = self._load("targets", self._snapshot.signed.meta["targets.json"].version)
+        self._targets: Metadata[Targets] = self._load("targets", self._version_of("targets"))
 
     def ledger(self) -> Ledger:
         """Return the state of the rollout; raises BrokenRepository, OSError or LedgerError."""
         target = self._targets.signed.targets.get(LEDGER)
         if target is None:
             return Ledger()
-        content = (self.folder / "targets" / f"{target.hashes['sha256']}.{LEDGER}").read_bytes()
+        content = _content(self.folder / "targets" / f"{target.hashes['sha256']}.{LEDGER}")
         if hashlib.sha256(content).hexdigest() != target.hashes["sha256"]:
             raise BrokenRepository("the ledger is not the one that was signed")
         return read_ledger(content)
@@ -301,22 +301,30 @@ class Repository:
 
     def _load(self, role: str, version: int | None) -> Metadata[Any]:
         name = f"{role}.json" if version is None else f"{version}.{role}.json"
-        metadata: Metadata[Any] = _parsed(self.folder / "metadata" / name)
+        metadata = _parsed(self.folder / "metadata" / name, role)
         root = metadata if role == "root" else self._root
         try:
             root.signed.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
         except RepositoryError as error:
             raise BrokenRepository(f"{name}: {error}") from error
+        if version is not None and metadata.signed.version != version:
+            raise BrokenRepository(f"{name} is the version {metadata.signed.version}")
         return metadata
 
     def _load_bin(self, name: str) -> Metadata[Targets]:
-        version = self._snapshot.signed.meta[f"{name}.json"].version
-        metadata: Metadata[Targets] = _parsed(self.folder / "metadata" / f"{version}.{name}.json")
+        version = self._version_of(name)
+        metadata = _parsed(self.folder / "metadata" / f"{version}.{name}.json", "targets")
         try:
             self._targets.signed.verify_delegate(name, metadata.signed_bytes, metadata.signatures)
         except RepositoryError as error:
             raise BrokenRepository(f"{version}.{name}.json: {error}") from error
         return metadata
+
+    def _version_of(self, name: str) -> int:
+        known = self._snapshot.signed.meta.get(f"{name}.json")
+        if known is None:
+            raise BrokenRepository(f"the snapshot names no {name}.json")
+        return known.version
 
     def _succinct(self) -> SuccinctRoles:
         delegations = self._targets.signed.delegations
@@ -328,9 +336,11 @@ class Repository:
         return list(self._succinct().get_roles())
 
     def _ends_soon(self, name: str, now: datetime) -> bool:
-        version = self._snapshot.signed.meta[f"{name}.json"].version
-        content = (self.folder / "metadata" / f"{version}.{name}.json").read_bytes()
-        ends = datetime.fromisoformat(msgspec.json.decode(content, type=_Signed).signed.expires)
+        path = self.folder / "metadata" / f"{self._version_of(name)}.{name}.json"
+        try:
+            ends = datetime.fromisoformat(msgspec.json.decode(_content(path), type=_Signed).signed.expires)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise BrokenRepository(f"{path.name} cannot be read") from error
         return self._is_ending(ends, "targets", now)
 
     def _is_ending(self, ends: datetime, role: str, now: datetime) -> bool:
@@ -413,11 +423,21 @@ def _first(folder: Path, name: str, signed: Any, keys: Sequence[Ed25519PrivateKe
     (folder / "metadata" / name).write_bytes(metadata.to_bytes(_COMPACT))
 
 
-def _parsed(path: Path) -> Metadata[Any]:
+def _parsed(path: Path, kind: str) -> Metadata[Any]:
     try:
-        return Metadata.from_file(str(path))
-    except DeserializationError as error:
+        metadata: Metadata[Any] = Metadata.from_bytes(_content(path))
+    except (DeserializationError, RecursionError) as error:
         raise BrokenRepository(f"{path.name} cannot be read") from error
+    if metadata.signed.type != kind:
+        raise BrokenRepository(f"{path.name} is no metadata of {kind}")
+    return metadata
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BrokenRepository(f"{path.parent.name}/{path.name} is missing") from error
 
 
 def _public(key: Ed25519PrivateKey) -> Key:

@@ -240,6 +240,35 @@ def test_metadata_signed_by_nobody_is_refused(fleet: Path) -> None:
     assert "timestamp" in bad(fleet, "refresh", *KEYS)
 
 
+@pytest.mark.parametrize("damage", ["missing", "empty", "binary", "nested", "other"])
+@pytest.mark.parametrize("name", ["timestamp", "1.root", "3.snapshot", "3.targets", "2.bin-XX", "unsent"])
+def test_a_file_that_is_missing_or_damaged_is_named_with_a_remedy(fleet: Path, name: str, damage: str) -> None:
+    repository = fleet / "repository"
+    write_bundle(fleet, "lab", "second", 2)
+    path = repository / "unsent.json" if name == "unsent" else the_file(repository / "metadata", name)
+    other = repository / "metadata" / ("1.targets.json" if name == "timestamp" else "timestamp.json")
+    content = {"empty": b"", "binary": b"\xff\xfe", "nested": b"[" * 100_000, "other": other.read_bytes()}
+    if damage != "missing":
+        path.write_bytes(content[damage])
+    elif name in ("1.root", "unsent"):
+        return  # without its root it is no repository; without what is unsent all was sent
+    else:
+        path.unlink()
+
+    # A bin is read when it is needed: when all is signed anew, here.
+    said = bad(fleet, "refresh", *KEYS, "--at", "2027-11-01", "--command", "true")
+
+    assert path.name in said
+    assert "\n  help: " in said
+    assert len([line for line in said.splitlines() if not line.startswith("warning")]) == 2
+
+
+def the_file(metadata: Path, name: str) -> Path:
+    if name == "2.bin-XX":
+        return next(metadata.glob("2.bin-*.json"))
+    return metadata / f"{name}.json"
+
+
 def test_refresh_signs_the_rest_too_before_it_ends(fleet: Path) -> None:
     assert good(fleet, "refresh", *KEYS) == "signed timestamp\n"
     assert good(fleet, "refresh", *KEYS, "--at", "2400-01-01").startswith("signed 259 roles")
