@@ -240,20 +240,25 @@ def test_metadata_signed_by_nobody_is_refused(fleet: Path) -> None:
     assert "timestamp" in bad(fleet, "refresh", *KEYS)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "binary", "nested", "other"])
-@pytest.mark.parametrize("name", ["timestamp", "1.root", "3.snapshot", "3.targets", "2.bin-XX", "unsent"])
+DAMAGES = ("missing", "empty", "binary", "nested", "other")
+FILES = ("timestamp", "1.root", "3.snapshot", "3.targets", "2.bin-XX", "unsent")
+NO_DAMAGE = {("1.root", "missing"), ("unsent", "missing")}
+"""Without its root it is no repository; without what is unsent all was sent."""
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), [(name, damage) for name in FILES for damage in DAMAGES if (name, damage) not in NO_DAMAGE]
+)
 def test_a_file_that_is_missing_or_damaged_is_named_with_a_remedy(fleet: Path, name: str, damage: str) -> None:
     repository = fleet / "repository"
     write_bundle(fleet, "lab", "second", 2)
     path = repository / "unsent.json" if name == "unsent" else the_file(repository / "metadata", name)
     other = repository / "metadata" / ("1.targets.json" if name == "timestamp" else "timestamp.json")
     content = {"empty": b"", "binary": b"\xff\xfe", "nested": b"[" * 100_000, "other": other.read_bytes()}
-    if damage != "missing":
-        path.write_bytes(content[damage])
-    elif name in ("1.root", "unsent"):
-        return  # without its root it is no repository; without what is unsent all was sent
-    else:
+    if damage == "missing":
         path.unlink()
+    else:
+        path.write_bytes(content[damage])
 
     # A bin is read when it is needed: when all is signed anew, here.
     said = bad(fleet, "refresh", *KEYS, "--at", "2027-11-01", "--command", "true")
