@@ -1,7 +1,7 @@
 """What sites reported, and what that says of what they were offered. Pure."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
@@ -28,6 +28,9 @@ Health = Mapping[str, Report]
 """The last report of each site that made one."""
 
 Finding = Literal["healthy", "failed", "degraded", "under way", "unreadable", "silent"]
+FINDINGS: Final[tuple[Finding, ...]] = get_args(Finding)
+REPORTED: Final = frozenset[Finding]({"healthy", "failed"})
+"""Findings of sites that say how it went."""
 
 AHEAD_S = 300
 """How far a controller's clock may be ahead: a report from later than that cannot be believed in anything."""

@@ -4,12 +4,16 @@ It is a target of the repository itself, under the top-level `targets` role: as 
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from math import ceil
 
 import msgspec
 from msgspec import Struct
 from pointsman_schema.turns import turn_part
 
 LEDGER_FORMAT = 1
+BEHIND_S = 300
+"""How far a clock may be behind the one by which the ledger was changed last."""
 
 
 class Content(Struct, frozen=True, rename="camel"):
@@ -24,13 +28,14 @@ class Content(Struct, frozen=True, rename="camel"):
 class Offer(Struct, frozen=True, rename="camel"):
     """What the repository tells a site to take, `since` when, and when all of its batch should have done so.
 
-    It `is_open` until its batch has proven itself; `is_excused`: its failure was looked at, and does not count.
+    `brings` is the number of the oldest publication that came to the site by it. `is_excused`: its failure was looked
+    at, and does not count.
     """
 
     content: Content
     since: int
     spread_ends: int
-    is_open: bool = False
+    brings: int = 0
     is_excused: bool = False
 
     def turn(self, site: str) -> float:
@@ -38,17 +43,34 @@ class Offer(Struct, frozen=True, rename="camel"):
         return self.since + (self.spread_ends - self.since) * turn_part(site, self.content.sha256)
 
 
+class Unproven(Struct, frozen=True, rename="camel"):
+    """Changes that a site was offered and that have yet to prove themselves.
+
+    `published` is the number of the oldest of them; the spread of the newest of them ends at `spread_ends`.
+    """
+
+    published: int
+    spread_ends: int
+
+
 class SiteEntry(Struct, frozen=True, rename="camel"):
     """One site: where it is in the world, and what it is to have.
 
-    `before` is what it was offered before `offered`, and has until its turn comes.
+    `published` is the number of the publication that made it `desired`, `waits_since` that of the oldest change which
+    the site was not offered, where it is pending. `before` is what it was offered before `offered`, and has until its
+    turn comes. Of what it was offered, the oldest is `unproven` first. A change that comes on top of another does not
+    make that one begin anew: a site that changes all the time would never prove anything. There are two at most, the
+    second for all that came after the first.
     """
 
     time_zone: str
     labels: Mapping[str, str]
     desired: Content
+    published: int = 0
+    waits_since: int = 0
     offered: Offer | None = None
     before: Offer | None = None
+    unproven: tuple[Unproven, ...] = ()
 
     @property
     def is_pending(self) -> bool:
@@ -58,7 +80,7 @@ class SiteEntry(Struct, frozen=True, rename="camel"):
     @property
     def is_on_trial(self) -> bool:
         """Whether what it was offered has yet to prove itself, and is still what is desired."""
-        return self.offered is not None and self.offered.is_open and not self.is_pending
+        return bool(self.unproven) and not self.is_pending
 
 
 class Halt(Struct, frozen=True, rename="camel"):
@@ -70,17 +92,19 @@ class Halt(Struct, frozen=True, rename="camel"):
 
 
 class Publication(Struct, frozen=True, rename="camel"):
-    """The last publication that changed something: when, of which revision, and how many sites."""
+    """The last publication that changed something: when, of which revision, how many sites, and its own number."""
 
     at: int
     revision: str | None
     sites: int
+    number: int = 0
 
 
 class Ledger(Struct, frozen=True, rename="camel"):
-    """The state of a rollout; times are Unix times in seconds."""
+    """The state of a rollout, last changed `at`; times are Unix times in seconds."""
 
     format: int = LEDGER_FORMAT
+    at: int = 0
     sites: Mapping[str, SiteEntry] = {}
     halt: Halt | None = None
     published: Publication | None = None
@@ -119,6 +143,20 @@ def write_ledger(ledger: Ledger) -> bytes:
     return msgspec.json.encode(ledger, order="sorted")
 
 
+def present(ledger: Ledger, now: int) -> int:
+    """Return the time for a change of `ledger`: `now`, and never before its last one, from a clock that is a bit ahead.
+
+    Turns would be to come again, and what was taken would be taken back. Raises LedgerError where `now` is long before.
+    """
+    if now < ledger.at - BEHIND_S:
+        known = datetime.fromtimestamp(ledger.at, UTC)
+        raise LedgerError(
+            f"the clock is behind: the rollout was last changed at {known:%Y-%m-%dT%H:%M:%SZ}",
+            "set the clock, or give a later --at",
+        )
+    return max(now, ledger.at)
+
+
 def publish(
     ledger: Ledger, newcomers: Iterable[Newcomer], now: int, revision: str | None, gone: Iterable[str] = ()
 ) -> Ledger:
@@ -128,16 +166,22 @@ def publish(
     `gone` was never there.
     """
     sites = dict(ledger.sites)
+    number = 1 if ledger.published is None else ledger.published.number + 1
     changed = 0
     for new in newcomers:
         known = sites.get(new.site)
         if known is None:
-            sites[new.site] = SiteEntry(new.time_zone, new.labels, new.content)
+            sites[new.site] = SiteEntry(new.time_zone, new.labels, new.content, number, number)
             changed += 1
         elif known.desired.digest != new.content.digest:
             _demand_rising(new, known.desired)
             sites[new.site] = msgspec.structs.replace(
-                known, time_zone=new.time_zone, labels=new.labels, desired=new.content
+                known,
+                time_zone=new.time_zone,
+                labels=new.labels,
+                desired=new.content,
+                published=number,
+                waits_since=known.waits_since if known.is_pending else number,
             )
             changed += 1
     for site in gone:
@@ -146,14 +190,28 @@ def publish(
         changed += 1
     if not changed:
         return ledger
-    return msgspec.structs.replace(ledger, sites=sites, published=Publication(now, revision, changed))
+    return msgspec.structs.replace(ledger, at=now, sites=sites, published=Publication(now, revision, changed, number))
 
 
-def offer(entry: SiteEntry, site: str, made: Offer, now: int) -> SiteEntry:
-    """Return `entry` with the offer `made`; one before it whose turn had not come was never taken."""
-    last = entry.offered
-    before = entry.before if last is not None and now < last.turn(site) else last
-    return msgspec.structs.replace(entry, offered=made, before=before)
+def offer(entry: SiteEntry, site: str, spread: int, now: int) -> SiteEntry:
+    """Return `entry` with what is desired offered, to be taken within `spread` seconds.
+
+    A site whose turn for something else is still to come has not taken that, and keeps its turn: with a new one it
+    could wait for ever. The first bundle of a site has nothing to prove.
+    """
+    since, ends = now, now + spread
+    if is_to_come(entry, site, now):
+        assert entry.offered is not None
+        since = ends = ceil(entry.offered.turn(site))
+        entry = _without_offer(entry)
+    made = Offer(entry.desired, since, ends, entry.waits_since)
+    unproven = () if entry.offered is None else _and_then(entry.unproven, Unproven(entry.waits_since, ends))
+    return msgspec.structs.replace(entry, offered=made, before=entry.offered, unproven=unproven)
+
+
+def _and_then(unproven: tuple[Unproven, ...], last: Unproven) -> tuple[Unproven, ...]:
+    first, *later = (*unproven, last)
+    return (first, Unproven(later[0].published, last.spread_ends)) if later else (first,)
 
 
 def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tuple[str, ...]]:
@@ -166,17 +224,21 @@ def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tu
     for site in sites:
         entry = entries[site]
         if is_to_come(entry, site, now):
-            entries[site] = msgspec.structs.replace(entry, offered=entry.before, before=None)
+            entries[site] = _without_offer(entry)
             taken.append(site)
-    return (msgspec.structs.replace(ledger, sites=entries) if taken else ledger), tuple(taken)
+    return (msgspec.structs.replace(ledger, at=now, sites=entries) if taken else ledger), tuple(taken)
+
+
+def _without_offer(entry: SiteEntry) -> SiteEntry:
+    assert entry.offered is not None
+    brought = entry.offered.brings
+    unproven = tuple(each for each in entry.unproven if each.published < brought)
+    return msgspec.structs.replace(entry, offered=entry.before, before=None, waits_since=brought, unproven=unproven)
 
 
 def is_to_come(entry: SiteEntry, site: str, now: int) -> bool:
     """Whether the turn of what the site was offered has not come yet, and it can be taken back."""
-    offered = entry.offered
-    if offered is None or (offered.is_open and entry.before is None):
-        return False
-    return now < offered.turn(site)
+    return entry.offered is not None and now < entry.offered.turn(site)
 
 
 def halt(ledger: Ledger, because: str, now: int) -> tuple[Ledger, tuple[str, ...]]:
@@ -186,7 +248,7 @@ def halt(ledger: Ledger, because: str, now: int) -> tuple[Ledger, tuple[str, ...
     """
     if ledger.halt is not None:
         raise LedgerError(f"the rollout is halted already: {ledger.halt.because}", "lift it with `resume`")
-    return withdraw(msgspec.structs.replace(ledger, halt=Halt(now, because)), ledger.sites, now)
+    return withdraw(msgspec.structs.replace(ledger, at=now, halt=Halt(now, because)), ledger.sites, now)
 
 
 def resume(ledger: Ledger, excused: Iterable[str] = ()) -> Ledger:

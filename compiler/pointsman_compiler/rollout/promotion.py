@@ -1,17 +1,20 @@
 """The policy: what may move now, and why not the rest. Pure.
 
 Rings go one after the other. Within a ring sites go in batches: those that were offered something and have yet to prove
-themselves are on trial, never more of them than the ring's `atOnce`. A trial is judged as one:
+themselves are on trial, never more of them than the ring's `atOnce`. They are judged together:
 
 * more failed than the ring allows → the rollout halts, in all rings, until a person lifts it;
-* spread and soak are over and enough have reported → it is over, and the ring goes on with the next batch;
-* else it goes on.
+* of those whose spread and soak are over, enough have reported → these have proven themselves, and make room;
+* else they stay on trial.
 
-A ring lets the next one begin when nothing in it is on trial or pending, sites that are pinned aside. A ring in which
-nothing changes lets the next one begin at once.
+A site waits for all that was published no later than its own change and has yet to prove itself in an earlier ring, or
+to be offered there, sites that are pinned aside. What is published later does not hold it up: else small changes that
+come all the time would let no later ring move, ever. For the same reason those that wait longest move first, a change
+on top of another takes nothing from the time that the first has had, and a site's turn is not put off (see `ledger`).
 
-What was offered and is no longer desired (a fix came after it) is no evidence any more; its halt stays all the same. A
-site that was offered nothing yet runs nothing that could break: it waits for no ring, only for halts, pins and freezes.
+What was offered and is no longer desired (a fix came after it) is no failure any more; its halt stays all the same. A
+site that was offered nothing yet runs nothing that could break: it waits for no ring and no room, only for halts, pins
+and freezes.
 
 An offer is taken at the site's turn within the spread. Until then it can be taken back, and is: by a halt, and by a pin
 that was set after it. No offer is made whose turn would fall into a freeze.
@@ -25,8 +28,8 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pointsman_compiler.rollout.health import Finding, Health, find
-from pointsman_compiler.rollout.ledger import Content, Halt, Ledger, Offer, SiteEntry, offer, withdraw
+from pointsman_compiler.rollout.health import FINDINGS, REPORTED, Finding, Health, find
+from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, Unproven, offer, withdraw
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 
 Verdict = Literal["go", "halt", "inconclusive", "settled"]
@@ -48,53 +51,55 @@ class Decision(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """The sites of one ring that are on trial, by what their reports say; `ends` when spread and soak are over."""
+    """The sites of one ring that are on trial, by what their reports say; those that are `due` have soaked."""
 
     ring: Ring
     findings: Mapping[str, Finding]
     excused: int
-    ends: int
-
-    @property
-    def counts(self) -> Counter[Finding]:
-        """How many sites there are of each finding."""
-        return Counter(self.findings.values())
-
-    @property
-    def reports(self) -> int:
-        """Sites that say how it went."""
-        return self.counts["healthy"] + self.counts["failed"]
-
-    @property
-    def least(self) -> int:
-        """Reports that are needed: no more than there are sites to report."""
-        return min(self.ring.least_reports, len(self.findings))
+    due: Mapping[str, Finding]
 
     @property
     def has_failed(self) -> bool:
         """More failed than the ring allows: of those that reported, or of all whatever the others still say."""
-        failed = self.counts["failed"] * 100
-        is_enough = self.reports >= self.least and self.reports > 0
-        return (is_enough and failed > self.ring.most_failed * self.reports) or (
-            failed > self.ring.most_failed * len(self.findings)
+        failed, reports = _failed(self.findings), _reports(self.findings)
+        is_enough = reports > 0 and reports >= min(self.ring.least_reports, len(self.findings))
+        return (is_enough and failed * 100 > self.ring.most_failed * reports) or (
+            failed * 100 > self.ring.most_failed * len(self.findings)
         )
 
-    def is_over(self, now: int) -> bool:
-        """Whether it is proven."""
-        return not self.has_failed and now >= self.ends and self.reports >= self.least
+    @property
+    def missing(self) -> int:
+        """How many of those that are due have yet to report: no more are needed than there are."""
+        return max(0, self.least - _reports(self.due))
 
-    def waits_for(self, now: int) -> str:
-        """What has to come before it is over."""
-        if now < self.ends:
-            return f"{_duration(self.ends - now)} of its spread and soak"
-        missing = self.least - self.reports
-        return f"{missing} more report{'s' if missing != 1 else ''} of {self.least} ({self.words()})"
+    @property
+    def least(self) -> int:
+        """Reports that are needed of those that are due."""
+        return min(self.ring.least_reports, len(self.due))
+
+    def waits_for(self) -> str:
+        """Which reports have to come before what is due has proven itself."""
+        first = min(site for site, finding in self.due.items() if finding not in REPORTED)
+        words = f"{_words(self.due)}; {first} first"
+        return f"{self.missing} more report{'s' if self.missing != 1 else ''} of {self.least} ({words})"
 
     def words(self) -> str:
         """The findings in words."""
-        order: tuple[Finding, ...] = ("healthy", "failed", "degraded", "under way", "unreadable", "silent")
-        said = [f"{self.counts[finding]} {finding}" for finding in order if self.counts[finding]]
-        return ", ".join(said + ([f"{self.excused} excused"] if self.excused else []))
+        return ", ".join(filter(None, [_words(self.findings), f"{self.excused} excused" if self.excused else ""]))
+
+
+def _failed(findings: Mapping[str, Finding]) -> int:
+    return sum(finding == "failed" for finding in findings.values())
+
+
+def _reports(findings: Mapping[str, Finding]) -> int:
+    """How many sites say how it went."""
+    return sum(finding in REPORTED for finding in findings.values())
+
+
+def _words(findings: Mapping[str, Finding]) -> str:
+    counts = Counter(findings.values())
+    return ", ".join(f"{counts[finding]} {finding}" for finding in FINDINGS if counts[finding])
 
 
 class Promotion(Struct, frozen=True):
@@ -121,7 +126,7 @@ def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion
         return Promotion(
             left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*unpinned, *withdrawn)
         )
-    promotion = _moved(_closed(judged, trials, now), rings, rules, trials, now)
+    promotion = _moved(_proven(judged, trials, now), rings, rules, trials, now)
     return replace(promotion, withdrawn=tuple(site for site in unpinned if site not in promotion.moved))
 
 
@@ -134,18 +139,25 @@ def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]
 
 def _trial(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, now: int) -> Trial:
     findings: dict[str, Finding] = {}
-    excused, ends = 0, 0
+    due: dict[str, Finding] = {}
+    excused = 0
     for site, entry in members:
         offered = entry.offered
-        if offered is None or not entry.is_on_trial:
+        if offered is None or not entry.unproven:
             continue
         found = find(offered, health.get(site), now, rules.stale_after)
-        ends = max(ends, offered.spread_ends + ring.soak)
         if offered.is_excused and found == "failed":
             excused += 1
-        else:
+            continue
+        if entry.is_on_trial:
             findings[site] = found
-    return Trial(ring, findings, excused, ends)
+        if _is_due(entry.unproven[0], ring, now):
+            due[site] = found if entry.is_on_trial or found != "failed" else "under way"
+    return Trial(ring, findings, excused, due)
+
+
+def _is_due(unproven: Unproven, ring: Ring, now: int) -> bool:
+    return now >= unproven.spread_ends + ring.soak
 
 
 def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: int) -> Ledger:
@@ -155,9 +167,9 @@ def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: in
             first = min(site for site, finding in trial.findings.items() if finding == "failed")
             report = health[first]
             why = ": ".join(part for part in (report.code, report.reason) if part)
-            counted = f"{trial.counts['failed']} of {trial.reports} that reported"
+            counted = f"{_failed(trial.findings)} of {_reports(trial.findings)} that reported"
             because = f"ring {name}: {counted} failed, {first} first ({why or 'no reason given'})"
-            return replace(ledger, halt=Halt(now, because, name))
+            return replace(ledger, at=now, halt=Halt(now, because, name))
     return ledger
 
 
@@ -191,15 +203,56 @@ def _halted(rings: Sequence[tuple[Ring, list[Member]]], rules: Rules, halt: Halt
     }
 
 
-def _closed(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
-    """Close the offers of trials that are over; of those that everybody excused, too."""
-    over = {site for trial in trials.values() if trial.is_over(now) for site in trial.findings}
+def _proven(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
+    """Let go of what has proven itself, and of what a person excused."""
     sites = dict(ledger.sites)
-    for site, entry in ledger.sites.items():
-        offered = entry.offered
-        if offered is not None and offered.is_open and (site in over or offered.is_excused):
-            sites[site] = replace(entry, offered=replace(offered, is_open=False))
+    for trial in trials.values():
+        for site in () if trial.missing else trial.due:
+            entry = sites[site]
+            left = tuple(each for each in entry.unproven if not _is_due(each, trial.ring, now))
+            sites[site] = replace(entry, unproven=left)
+    for site, entry in sites.items():
+        if entry.unproven and entry.offered is not None and entry.offered.is_excused:
+            sites[site] = replace(entry, unproven=())
     return replace(ledger, sites=sites)
+
+
+class _Held(Struct, frozen=True):
+    """A change in a ring that later changes wait for: until when it soaks (0: it has), or that it was not offered."""
+
+    published: int
+    ends: int = 0
+    is_new: bool = False
+    is_pending: bool = False
+
+
+class _Passed:
+    """A ring whose sites were decided on, as those of later rings see it."""
+
+    def __init__(self, trial: Trial, held: Sequence[_Held], now: int) -> None:
+        self._trial = trial
+        self._held = held
+        self._now = now
+        self._oldest = min((each.published for each in held), default=None)
+        self._reasons: dict[int, str] = {}
+
+    def holds_up(self, published: int) -> str:
+        """Return why a change of that publication waits for this ring; nothing where it does not."""
+        if self._oldest is None or self._oldest > published:
+            return ""
+        if published not in self._reasons:
+            what = self._what([each for each in self._held if each.published <= published])
+            self._reasons[published] = f"waits for ring {self._trial.ring.name}: {what}"
+        return self._reasons[published]
+
+    def _what(self, held: Sequence[_Held]) -> str:
+        proving = [each for each in held if not each.is_pending and not each.is_new]
+        new = sum(each.is_new for each in held)
+        if (ends := max((each.ends for each in proving), default=0)) > self._now:
+            return f"{_duration(ends - self._now)} of its spread and soak"
+        if proving:
+            return self._trial.waits_for()
+        return f"{new} of its sites begin now" if new else f"{len(held)} of its sites have yet to move"
 
 
 def _moved(
@@ -213,56 +266,55 @@ def _moved(
     def freeze_of(ring: str, time_zone: str, minute: int) -> Freeze | None:
         return rules.freeze_of(ring, time_zone, minute * MINUTE_S)
 
+    def why_not(ring: Ring, site: str, entry: SiteEntry, after: SiteEntry, room: int) -> str:
+        assert after.offered is not None
+        turn = int(after.offered.turn(site))
+        is_first = entry.offered is None
+        if (freeze := freeze_of(ring.name, entry.time_zone, now // MINUTE_S)) is not None:
+            return f"frozen: {freeze.because}"
+        if not is_first and (reason := next(filter(None, (each.holds_up(entry.published) for each in passed)), "")):
+            return reason
+        if (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
+            return f"its turn in the spread would be frozen: {freeze.because}"
+        if not is_first and room <= 0:
+            return f"waits for room: {ring.at_once} of ring {ring.name} are under way"
+        return ""
+
     sites, decisions, moved = dict(ledger.sites), {}, []
-    blocked = ""
+    passed: list[_Passed] = []
     for ring, members in rings:
-        on_trial = sum(sites[site].is_on_trial for site, _ in members)
-        room, waiting = ring.at_once - on_trial, 0
-        for site, _ in members:
+        room = ring.at_once - sum(sites[site].is_on_trial for site, _ in members)
+        held = []
+        for site, _ in sorted(members, key=lambda member: member[1].waits_since):
             entry = sites[site]
             pin = rules.pin_of(site, entry.time_zone, now)
             if not entry.is_pending:
                 decisions[site] = _settled(ring, entry, pin)
+                held += _unproven(entry, ring)
                 continue
-            is_first = entry.offered is None
             if pin is not None and pin.digest != entry.desired.digest:
                 decisions[site] = Decision(ring.name, "inconclusive", _pinned(entry, pin))
                 continue
-            made = _offer(entry.desired, rules.spread, now, is_open=not is_first)
-            turn = int(made.turn(site))
-            if (freeze := freeze_of(ring.name, entry.time_zone, now // MINUTE_S)) is not None:
-                reason = f"frozen: {freeze.because}"
-            elif blocked and not is_first:
-                reason = blocked
-            elif (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
-                reason = f"its turn in the spread would be frozen: {freeze.because}"
-            elif is_first:
-                reason = ""
-            elif room <= 0:
-                reason = f"waits for room: {ring.at_once} of ring {ring.name} are under way"
-            else:
-                reason, room = "", room - 1
-            if reason:
+            is_first = entry.offered is None
+            after = offer(entry, site, rules.spread, now)
+            if reason := why_not(ring, site, entry, after, room):
                 decisions[site] = Decision(ring.name, "inconclusive", reason)
-                waiting += not is_first
+                if not is_first:
+                    held += [*_unproven(entry, ring), _Held(entry.waits_since, is_pending=True)]
                 continue
+            sites[site] = after
             moved.append(site)
-            sites[site] = offer(entry, site, made, now)
             decisions[site] = Decision(ring.name, "go", "its first bundle" if is_first else f"ring {ring.name} moves")
-            on_trial += not is_first
-        if not blocked and (on_trial or waiting):
-            blocked = f"waits for ring {ring.name}: {_progress(trials[ring.name], on_trial, waiting, now)}"
-    return Promotion(replace(ledger, sites=sites), tuple(moved), decisions, trials)
+            room -= not is_first
+            held += _unproven(after, ring, is_new=True)
+        passed.append(_Passed(trials[ring.name], held, now))
+    return Promotion(replace(ledger, at=now if moved else ledger.at, sites=sites), tuple(moved), decisions, trials)
 
 
-def _progress(trial: Trial, on_trial: int, waiting: int, now: int) -> str:
-    if trial.findings and not trial.is_over(now):
-        return trial.waits_for(now)
-    return f"{on_trial} of its sites begin now" if on_trial else f"{waiting} of its sites have yet to move"
-
-
-def _offer(content: Content, spread: int, now: int, *, is_open: bool) -> Offer:
-    return Offer(content, now, now + spread, is_open)
+def _unproven(entry: SiteEntry, ring: Ring, *, is_new: bool = False) -> list[_Held]:
+    ends = [(each.published, each.spread_ends + ring.soak) for each in entry.unproven]
+    last = len(ends) - 1
+    return [_Held(published, end, is_new and n == last) for n, (published, end) in enumerate(ends)]
 
 
 def _settled(ring: Ring, entry: SiteEntry, pin: Pin | None) -> Decision:

@@ -56,10 +56,11 @@ def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
                 "ring": decision.ring,
                 "verdict": decision.verdict,
                 "reason": decision.reason,
+                "finding": promotion.trials[decision.ring].findings.get(site),
                 "desired": ledger.sites[site].desired.digest,
                 "offered": None if (offer := ledger.sites[site].offered) is None else offer.content.digest,
             }
-            for site, decision in promotion.decisions.items()
+            for site, decision in sorted(promotion.decisions.items())
         },
     }
 
@@ -106,6 +107,8 @@ def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
         lines.append(f"pins that came too late: {len(late)}, {late[0]} first; `status --site {late[0]}`")
     if promotion.moved:
         return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
+    if not ledger.sites:
+        return ["next: `publish`, then `promote`"]
     on_trial = [trial for trial in promotion.trials.values() if trial.findings]
     if not waits and not on_trial:
         return [*lines, "done: every site has been offered what is desired"]

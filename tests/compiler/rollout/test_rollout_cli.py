@@ -175,9 +175,11 @@ def test_promote_goes_by_what_the_metrics_store_says(fleet: Path) -> None:
     for site in ("lab", "lyon"):
         write_bundle(fleet, site, "second", 2)
     good(fleet, "publish", "bundles", *KEYS)
-    good(fleet, "promote", "sites", *KEYS, "--at", "2026-11-25T12:00:00Z")
-    has = json.loads(good(fleet, "status", "sites", "--json"))["sites"]["lab"]["offered"]
-    noon = 1_795_608_000
+    good(fleet, "promote", "sites", *KEYS, "--at", "2400-01-01T12:00:00Z")
+    has = json.loads(good(fleet, "status", "sites", "--json", "--at", "2400-01-01T12:00:00Z"))["sites"]["lab"][
+        "offered"
+    ]
+    noon = 13_569_508_800
     states = {
         "degraded": series("lab", str(noon + 60), active=has, state="degraded"),
         "silent": series("lab", str(noon - 60), active=has, state="running"),
@@ -186,13 +188,23 @@ def test_promote_goes_by_what_the_metrics_store_says(fleet: Path) -> None:
     said, token = {}, {"POINTSMAN_HEALTH_TOKEN": "my-token\n"}
     for state, report in states.items():
         with store(answered(report)) as metrics:
-            arguments = ["promote", "sites", *KEYS, "--health", metrics.url, "--at", "2026-11-25T12:02:00Z"]
+            arguments = ["promote", "sites", *KEYS, "--health", metrics.url, "--at", "2400-01-01T12:02:00Z"]
             said[state] = good(fleet, *arguments, environment=token)
             assert b"Authorization: Bearer my-token\r\n" in metrics.requests[0]
 
-    assert "1 more report of 1 (1 degraded)" in said["degraded"]
-    assert "1 more report of 1 (1 silent)" in said["silent"]
+    assert "1 more report of 1 (1 degraded; lab first)" in said["degraded"]
+    assert "1 more report of 1 (1 silent; lab first)" in said["silent"]
     assert "1 site moved" in said["healthy"]
+
+
+def test_a_clock_that_is_behind_changes_nothing(fleet: Path) -> None:
+    write_bundle(fleet, "lab", "second", 2)
+    before = contents(fleet / "repository")
+
+    for command in (["publish", "bundles"], ["promote", "sites"], ["halt", "--because", "calls"]):
+        said = bad(fleet, *command, *KEYS, "--at", "2026-11-01")
+        assert "the clock is behind: the rollout was last changed at 2" in said
+    assert contents(fleet / "repository") == before
 
 
 def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:
@@ -215,7 +227,7 @@ def test_status_answers_in_ten_lines(fleet: Path) -> None:
 
     assert len(lines) <= 10
     assert "(0123456789ab): 1 of 2 sites have been offered it" in lines[0]
-    assert lines[-1] == "1 wait: waits for ring lab: 1 more report of 1 (1 silent)"
+    assert lines[-1] == "1 wait: waits for ring lab: 1 more report of 1 (1 silent; lab first)"
     assert "lyon, ring rest: inconclusive" in good(fleet, "status", "sites", "--site", "lyon")
     assert json.loads(good(fleet, "status", "sites", "--json"))["sites"]["lab"]["verdict"] == "settled"
 

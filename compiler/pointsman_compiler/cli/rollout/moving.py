@@ -68,7 +68,8 @@ def publish(
     def act(repository: Repository) -> int:
         ledger = repository.ledger()
         found = find_new(bundles, ledger, trusted)
-        after = ledgers.publish(ledger, [one.newcomer for one in found], unix(at), revision, gone)
+        now = ledgers.present(ledger, unix(at))
+        after = ledgers.publish(ledger, [one.newcomer for one in found], now, revision, gone)
         if after is not ledger:
             names = ((bundle_name(one.newcomer.site, one.newcomer.content.sha256), one.envelope) for one in found)
             repository.add_bundles(names)
@@ -104,6 +105,7 @@ def promote(
 
     Exit code 1 where the rollout is halted, by what the sites report or by a person.
     """
+    from pointsman_compiler.rollout import ledger as ledgers
     from pointsman_compiler.rollout import promotion
     from pointsman_compiler.rollout.repository import Repository
 
@@ -114,7 +116,7 @@ def promote(
 
     def act(repository: Repository) -> "Promotion":
         ledger = repository.ledger()
-        found = promotion.promote(ledger, rules, reports, unix(at))
+        found = promotion.promote(ledger, rules, reports, ledgers.present(ledger, unix(at)))
         if found.ledger != ledger and not dry_run:
             repository.save(found.ledger, held, at, moved=(*found.moved, *found.withdrawn))
         return found
@@ -142,8 +144,9 @@ def halt(folder: Path, keys: tuple[str, ...], because: str, command: str | None,
     held = private_keys(keys)
 
     def act(repository: Repository) -> Sequence[str]:
-        ledger, withdrawn = ledgers.halt(repository.ledger(), because, unix(at))
-        repository.save(ledger, held, at, moved=withdrawn)
+        ledger = repository.ledger()
+        halted, withdrawn = ledgers.halt(ledger, because, ledgers.present(ledger, unix(at)))
+        repository.save(halted, held, at, moved=withdrawn)
         return withdrawn
 
     withdrawn = change(folder, command, act)

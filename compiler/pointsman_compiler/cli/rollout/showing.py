@@ -28,6 +28,7 @@ from pointsman_compiler.cli.rollout.common import (
 def status(root: Path, folder: Path, health: str | None, site: str | None, as_json: bool, at: datetime) -> None:
     """Say in ten lines where the last change is and what it waits for. Needs no key."""
     from pointsman_compiler.rollout import summary
+    from pointsman_compiler.rollout.ledger import present
     from pointsman_compiler.rollout.promotion import promote
     from pointsman_compiler.rollout.repository import Repository
 
@@ -35,14 +36,15 @@ def status(root: Path, folder: Path, health: str | None, site: str | None, as_js
         ledger = Repository(found_folder(folder)).ledger()
         rules = read_rules(root, ledger)
         found = read_health(health, rules)
+        now = present(ledger, unix(at))
     if site is not None:
         if site not in ledger.sites:
             raise Failure(f"the repository has no site {site}", "name one that was published")
-        click.echo(summary.explain_site(ledger, rules, found, unix(at), site), nl=False)
+        click.echo(summary.explain_site(ledger, rules, found, now, site), nl=False)
     elif as_json:
         import json
 
-        promotion = promote(ledger, rules, found, unix(at))
+        promotion = promote(ledger, rules, found, now)
         click.echo(json.dumps(summary.as_json(ledger, promotion), indent=2))
     else:
-        click.echo(summary.summarize(ledger, rules, found, unix(at)), nl=False)
+        click.echo(summary.summarize(ledger, rules, found, now), nl=False)
