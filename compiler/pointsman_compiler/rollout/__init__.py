@@ -13,9 +13,10 @@ and for every site why, or why not. Everything else carries its verdicts out.
 rules        rollout.yaml as structs: who is in which ring, when nothing moves
 ledger       what is desired and offered, and halts: the state of a rollout
 health       what sites reported, and what that says of what they were offered
+trials       what the reports say of a ring: whether it has failed, and what of it has proven itself
 promotion    the policy
 summary      where a change is and what it waits for, in ten lines
-keys         the keys of the roles, as files
+bundles      what is new in a folder of compiled bundles
 repository   metadata that is read, signed and written (the only tuf)
 publishing   what is new goes out by a command of the user's, metadata last
 store        the query to the metrics store

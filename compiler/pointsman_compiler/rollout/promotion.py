@@ -20,7 +20,6 @@ An offer is taken at the site's turn within the spread. Until then it can be tak
 that was set after it. No offer is made whose turn would fall into a freeze.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final, Literal
@@ -28,13 +27,12 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pointsman_compiler.rollout.health import FINDINGS, REPORTED, Finding, Health, find
-from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, Unproven, offer, withdraw
+from pointsman_compiler.rollout.health import Health
+from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, offer, withdraw
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
+from pointsman_compiler.rollout.trials import Member, Trial, is_due, judge
 
 Verdict = Literal["go", "halt", "inconclusive", "settled"]
-
-Member = tuple[str, SiteEntry]
 
 MINUTE_S: Final = 60
 """What freezes are exact to."""
@@ -48,58 +46,6 @@ class Decision(Struct, frozen=True):
     ring: str
     verdict: Verdict
     reason: str
-
-
-class Trial(Struct, frozen=True):
-    """The sites of one ring that are on trial, by what their reports say; those that are `due` have soaked."""
-
-    ring: Ring
-    findings: Mapping[str, Finding]
-    excused: int
-    due: Mapping[str, Finding]
-
-    @property
-    def has_failed(self) -> bool:
-        """More failed than the ring allows: of those that reported, or of all whatever the others still say."""
-        failed, reports = _failed(self.findings), _reports(self.findings)
-        is_enough = reports > 0 and reports >= min(self.ring.least_reports, len(self.findings))
-        return (is_enough and failed * 100 > self.ring.most_failed * reports) or (
-            failed * 100 > self.ring.most_failed * len(self.findings)
-        )
-
-    @property
-    def missing(self) -> int:
-        """How many of those that are due have yet to report: no more are needed than there are."""
-        return max(0, self.least - _reports(self.due))
-
-    @property
-    def least(self) -> int:
-        """Reports that are needed of those that are due."""
-        return min(self.ring.least_reports, len(self.due))
-
-    def waits_for(self) -> str:
-        """Which reports have to come before what is due has proven itself."""
-        first = min(site for site, finding in self.due.items() if finding not in REPORTED)
-        words = f"{_words(self.due)}; {first} first"
-        return f"{self.missing} more report{'s' if self.missing != 1 else ''} of {self.least} ({words})"
-
-    def words(self) -> str:
-        """The findings in words."""
-        return ", ".join(filter(None, [_words(self.findings), f"{self.excused} excused" if self.excused else ""]))
-
-
-def _failed(findings: Mapping[str, Finding]) -> int:
-    return sum(finding == "failed" for finding in findings.values())
-
-
-def _reports(findings: Mapping[str, Finding]) -> int:
-    """How many sites say how it went."""
-    return sum(finding in REPORTED for finding in findings.values())
-
-
-def _words(findings: Mapping[str, Finding]) -> str:
-    counts = Counter(findings.values())
-    return ", ".join(f"{counts[finding]} {finding}" for finding in FINDINGS if counts[finding])
 
 
 class Promotion(Struct, frozen=True):
@@ -119,7 +65,7 @@ def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion
     """Return what moves at the Unix time `now`."""
     ledger, unpinned = withdraw(ledger, _against_pins(ledger, rules, now), now)
     rings = _members(ledger, rules)
-    trials = {ring.name: _trial(ring, members, rules, health, now) for ring, members in rings}
+    trials = {ring.name: judge(ring, members, rules, health, now) for ring, members in rings}
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
         left, withdrawn = withdraw(judged, judged.sites, now)
@@ -137,29 +83,6 @@ def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]
     return list(zip(rules.rings, members, strict=True))
 
 
-def _trial(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, now: int) -> Trial:
-    findings: dict[str, Finding] = {}
-    due: dict[str, Finding] = {}
-    excused = 0
-    for site, entry in members:
-        offered = entry.offered
-        if offered is None or not entry.unproven:
-            continue
-        found = find(offered, health.get(site), now, rules.stale_after)
-        if offered.is_excused and found == "failed":
-            excused += 1
-            continue
-        if entry.is_on_trial:
-            findings[site] = found
-        if _is_due(entry.unproven[0], ring, now):
-            due[site] = found if entry.is_on_trial or found != "failed" else "under way"
-    return Trial(ring, findings, excused, due)
-
-
-def _is_due(unproven: Unproven, ring: Ring, now: int) -> bool:
-    return now >= unproven.spread_ends + ring.soak
-
-
 def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: int) -> Ledger:
     """Halt at the first ring whose trial has failed."""
     for name, trial in trials.items():
@@ -167,7 +90,7 @@ def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: in
             first = min(site for site, finding in trial.findings.items() if finding == "failed")
             report = health[first]
             why = ": ".join(part for part in (report.code, report.reason) if part)
-            counted = f"{_failed(trial.findings)} of {_reports(trial.findings)} that reported"
+            counted = f"{trial.failed} of {trial.reports} that reported"
             because = f"ring {name}: {counted} failed, {first} first ({why or 'no reason given'})"
             return replace(ledger, at=now, halt=Halt(now, because, name))
     return ledger
@@ -209,7 +132,7 @@ def _proven(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
     for trial in trials.values():
         for site in () if trial.missing else trial.due:
             entry = sites[site]
-            left = tuple(each for each in entry.unproven if not _is_due(each, trial.ring, now))
+            left = tuple(each for each in entry.unproven if not is_due(each, trial.ring, now))
             sites[site] = replace(entry, unproven=left)
     for site, entry in sites.items():
         if entry.unproven and entry.offered is not None and entry.offered.is_excused:

@@ -1,0 +1,95 @@
+"""What the reports say of a ring: whether it has failed, and what of it has proven itself. Pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from pointsman_compiler.rollout.health import FINDINGS, REPORTED, Finding, Health, find
+from pointsman_compiler.rollout.ledger import SiteEntry, Unproven
+from pointsman_compiler.rollout.rules import Ring, Rules
+
+Member = tuple[str, SiteEntry]
+"""A site, and what the ledger has of it."""
+
+
+class Trial(Struct, frozen=True):
+    """The sites of one ring that are on trial, by what their reports say; those that are `due` have soaked."""
+
+    ring: Ring
+    findings: Mapping[str, Finding]
+    excused: int
+    due: Mapping[str, Finding]
+
+    @property
+    def has_failed(self) -> bool:
+        """More failed than the ring allows: of those that reported, or of all whatever the others still say."""
+        failed, reports = self.failed, self.reports
+        is_enough = reports > 0 and reports >= min(self.ring.least_reports, len(self.findings))
+        return (is_enough and failed * 100 > self.ring.most_failed * reports) or (
+            failed * 100 > self.ring.most_failed * len(self.findings)
+        )
+
+    @property
+    def failed(self) -> int:
+        """How many left or refused what they were offered."""
+        return sum(finding == "failed" for finding in self.findings.values())
+
+    @property
+    def reports(self) -> int:
+        """How many say how it went."""
+        return _reports(self.findings)
+
+    @property
+    def missing(self) -> int:
+        """How many of those that are due have yet to report: no more are needed than there are."""
+        return max(0, self.least - _reports(self.due))
+
+    @property
+    def least(self) -> int:
+        """Reports that are needed of those that are due."""
+        return min(self.ring.least_reports, len(self.due))
+
+    def waits_for(self) -> str:
+        """Which reports have to come before what is due has proven itself."""
+        first = min(site for site, finding in self.due.items() if finding not in REPORTED)
+        words = f"{_words(self.due)}; {first} first"
+        return f"{self.missing} more report{'s' if self.missing != 1 else ''} of {self.least} ({words})"
+
+    def words(self) -> str:
+        """The findings in words."""
+        return ", ".join(filter(None, [_words(self.findings), f"{self.excused} excused" if self.excused else ""]))
+
+
+def judge(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, now: int) -> Trial:
+    """Return the trial of `ring`, whose sites are `members`, at the Unix time `now`."""
+    findings: dict[str, Finding] = {}
+    due: dict[str, Finding] = {}
+    excused = 0
+    for site, entry in members:
+        offered = entry.offered
+        if offered is None or not entry.unproven:
+            continue
+        found = find(offered, health.get(site), now, rules.stale_after)
+        if offered.is_excused and found == "failed":
+            excused += 1
+            continue
+        if entry.is_on_trial:
+            findings[site] = found
+        if is_due(entry.unproven[0], ring, now):
+            due[site] = found if entry.is_on_trial or found != "failed" else "under way"
+    return Trial(ring, findings, excused, due)
+
+
+def is_due(unproven: Unproven, ring: Ring, now: int) -> bool:
+    """Whether its spread and the soak of the ring are over."""
+    return now >= unproven.spread_ends + ring.soak
+
+
+def _reports(findings: Mapping[str, Finding]) -> int:
+    return sum(finding in REPORTED for finding in findings.values())
+
+
+def _words(findings: Mapping[str, Finding]) -> str:
+    counts = Counter(findings.values())
+    return ", ".join(f"{counts[finding]} {finding}" for finding in FINDINGS if counts[finding])
