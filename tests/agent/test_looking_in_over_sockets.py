@@ -23,7 +23,7 @@ from pointsman_agent.client import Access, AgentRefused, follow_tail, get_report
 from pointsman_agent.messagetables import passed_text, security_events_text
 from pointsman_agent.tables import WIDTH
 from pointsman_agent.tail import MOST_WATCHERS
-from pointsman_agent.web.server import MOST_CONNECTIONS
+from pointsman_agent.web.places import MOST_PLACES
 from pointsman_simulator.station import Station, connect_station, report_security_event, run_session
 from pointsman_simulator.supervision import open_supervision
 from rich.cells import cell_len
@@ -201,7 +201,7 @@ async def test_clients_of_the_status_that_never_read_hold_up_neither_stations_no
         authority = agent.access.url.removeprefix("http://")
         host, _, port = authority.rpartition(":")
         asked = f"GET /api/status HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Bearer {agent.access.token}\r\n\r\n"
-        deaf = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_CONNECTIONS - 2)]
+        deaf = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_PLACES - 2)]
         for stream in deaf:  # far more answers than sockets hold, so that the server has to wait for each of them
             nursery.start_soon(send_all_that_is_taken, stream, asked.encode() * 10_000)
         with trio.fail_after(WITHIN_S):
@@ -212,7 +212,7 @@ async def test_clients_of_the_status_that_never_read_hold_up_neither_stations_no
         for stream in deaf:
             await trio.aclose_forcefully(stream)
         with trio.fail_after(WITHIN_S):  # their places are given back
-            free = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_CONNECTIONS // 2)]
+            free = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_PLACES // 2)]
             for stream in free:
                 await stream.send_all(asked.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").encode())
                 assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")

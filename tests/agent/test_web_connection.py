@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,12 +10,13 @@ import trio
 from pointsman_agent.streams import SEND_WITHIN_S
 from pointsman_agent.web.app import admin_app
 from pointsman_agent.web.connection import LARGEST_BODY_BYTES, LARGEST_HEAD_BYTES
-from pointsman_agent.web.server import MOST_CONNECTIONS, authority_of, bind, serve
+from pointsman_agent.web.places import ASKS_WITHIN_S, MOST_PLACES
+from pointsman_agent.web.server import authority_of, bind, serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from support.admissions import OPERATE_TOKEN, an_admission
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 WITHIN_S = 10.0
 LARGE: dict[str, Any] = {"stations": ["x" * 1_000_000] * 8}  # far more than the sockets below hold
@@ -116,18 +117,33 @@ async def test_the_end_waits_for_no_client() -> None:
     await idle.aclose()
 
 
-async def test_more_connections_than_are_served_are_closed_at_once() -> None:
-    async with served() as authority:
-        async with trio.open_nursery() as nursery:
-            streams = [await connected(authority) for _ in range(MOST_CONNECTIONS)]
-            with trio.fail_after(WITHIN_S):
-                async with await connected(authority) as one_too_many:
-                    assert await one_too_many.receive_some() == b""
-            for stream in streams:
-                nursery.start_soon(stream.aclose)
-        with trio.fail_after(WITHIN_S):
-            while not await said_to(authority, request(authority, "/healthz", headers="Connection: close\r\n")):
-                pass  # places are given back
+HOLDS = ["", "GET /healthz HTTP/1.1\r\nHost: {authority}\r\n", "GET /healthz HTTP/1.1\r\nHost: {authority}\r\n\r\n"]
+
+
+@pytest.mark.parametrize("said", HOLDS, ids=["nothing", "half a head", "a request that was answered"])
+async def test_clients_that_only_hold_their_places_make_room(said: str, mock_clock: MockClock) -> None:
+    async with served() as authority, AsyncExitStack() as held:
+        for _ in range(MOST_PLACES):
+            stream = await held.enter_async_context(await connected(authority))
+            await stream.send_all(said.format(authority=authority).encode())
+        asked = request(authority, "/healthz", headers="Connection: close\r\n")
+        await wait_all_tasks_blocked(0.05)
+        async with await connected(authority) as one_too_many:
+            assert await one_too_many.receive_some() == b""
+        mock_clock.jump(ASKS_WITHIN_S)
+        for _ in range(3):
+            assert status_of(await said_to(authority, asked)) == 200
+
+
+async def test_a_client_whose_answer_is_under_way_keeps_its_place(mock_clock: MockClock) -> None:
+    async with served(LARGE) as authority, AsyncExitStack() as held:
+        for _ in range(MOST_PLACES):
+            stream = await held.enter_async_context(await connected(authority, receive_bytes=4096))
+            await stream.send_all(request(authority, "/api/status"))
+            assert (await stream.receive_some(12)).startswith(b"HTTP/1.1 200")
+        mock_clock.jump(2 * ASKS_WITHIN_S)
+        async with await connected(authority) as one_too_many:
+            assert await one_too_many.receive_some() == b""
 
 
 @pytest.mark.parametrize(

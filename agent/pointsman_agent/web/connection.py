@@ -9,6 +9,7 @@ import trio
 from starlette.types import ASGIApp, Message, Scope
 
 from pointsman_agent.streams import OwnedStream
+from pointsman_agent.web.places import Place
 
 REQUEST_WITHIN_S: Final = 10.0  # head and body, from the first wait for it on; so long an idle client may stay, too
 LARGEST_HEAD_BYTES: Final = 16 * 1024
@@ -24,9 +25,10 @@ _JSON: Final = (b"Content-Type", b"application/json")
 class Connection:
     """Serves the requests of one client, one after the other."""
 
-    def __init__(self, app: ASGIApp, stream: OwnedStream) -> None:
+    def __init__(self, app: ASGIApp, stream: OwnedStream, place: Place) -> None:
         self._app = app
         self._stream = stream
+        self._place = place
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=LARGEST_HEAD_BYTES)
 
     async def serve(self) -> None:
@@ -35,6 +37,7 @@ class Connection:
         Raises trio.BrokenResourceError when the client does not take its answer.
         """
         while (exchange := await self._next_exchange()) is not None:
+            self._place.begin()
             try:
                 await self._app(exchange.scope, exchange.receive, exchange.send)
             except Exception:
@@ -44,6 +47,7 @@ class Connection:
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 return
             self._http.start_next_cycle()
+            self._place.rest()
 
     async def _next_exchange(self) -> "_Exchange | None":
         """Return the next request, whole; None when there is none, or it was refused."""

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp
 
 from pointsman_agent.streams import DialError, OwnedStream, RawStream
 from pointsman_agent.web.connection import Connection
+from pointsman_agent.web.places import Place, Places
 
 GRACEFUL_WITHIN_S: Final = 2.0  # open requests at the end of the agent
-MOST_CONNECTIONS: Final = 64  # at once; more are closed unanswered
 TLS_WITHIN_S: Final = 5.0  # the handshake
 
 log = structlog.get_logger()
@@ -70,30 +70,34 @@ async def serve(
 
 
 class _Server:
-    """Takes connections up to a number; the boundary of their errors."""
+    """Takes connections as long as there are places; the boundary of their errors."""
 
     def __init__(self, app: ASGIApp, context: ssl.SSLContext | None) -> None:
         self._app = app
         self._context = context
-        self._open = 0
+        self._places = Places()
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end. Whatever happens in here stays in here."""
-        if self._open >= MOST_CONNECTIONS:
+        place = self._places.take()
+        if place is None:
             await trio.aclose_forcefully(stream)
             return
+        with place.scope:
+            await self._serve(stream, place)
+
+    async def _serve(self, stream: trio.SocketStream, place: Place) -> None:
         raw = RawStream.taken_from(stream)
         owned = OwnedStream(raw)
-        self._open += 1
         try:
             if self._context is not None:
                 with trio.fail_after(TLS_WITHIN_S):
                     await raw.secure(self._context)
-            await Connection(self._app, owned).serve()
+            await Connection(self._app, owned, place).serve()
         except* (trio.BrokenResourceError, trio.TooSlowError, DialError):
             pass  # it does not read, has gone, or speaks no TLS
         except* Exception:
             log.exception("admin request failed")
         finally:
-            self._open -= 1
-            await owned.finish()
+            self._places.give_back(place)
+            await owned.finish(drain=not place.scope.cancel_called)  # or those who had to go would pile up
