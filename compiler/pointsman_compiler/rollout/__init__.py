@@ -16,7 +16,10 @@ health       what sites reported, and what that says of what they were offered
 promotion    the policy
 summary      where a change is and what it waits for, in ten lines
 keys         the keys of the roles, as files
-repository   metadata that is read, signed and written (the only tuf)
+reading      metadata, read and verified
+signing      who signs what, and for how long it is believed
+creation     a repository that offers nothing yet
+repository   what is offered, signed anew and laid down (these four alone know tuf)
 publishing   what is new goes out by a command of the user's, metadata last
 store        the query to the metrics store
 """

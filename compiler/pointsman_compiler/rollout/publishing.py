@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from pointsman_compiler.rollout.repository import BrokenRepository, Written
+from pointsman_compiler.rollout.reading import BrokenRepository
+from pointsman_compiler.rollout.repository import Written
 from pointsman_compiler.writing import replace_file
 
 UNSENT: Final = "unsent.json"

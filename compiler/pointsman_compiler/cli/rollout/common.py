@@ -54,7 +54,8 @@ def rollout_failures() -> Iterator[None]:
     from pointsman_compiler.rollout.bundles import BadBundle
     from pointsman_compiler.rollout.ledger import LedgerError
     from pointsman_compiler.rollout.publishing import InUse, SendingFailed
-    from pointsman_compiler.rollout.repository import BrokenRepository, KeyMissing
+    from pointsman_compiler.rollout.reading import BrokenRepository
+    from pointsman_compiler.rollout.signing import KeyMissing
     from pointsman_compiler.rollout.store import StoreFailed
 
     try:

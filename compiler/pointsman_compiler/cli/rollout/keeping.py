@@ -66,7 +66,7 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
 
     from pointsman_compiler.cli.signing import ask_new_passphrase
     from pointsman_compiler.keys import new_key, write_key
-    from pointsman_compiler.rollout.repository import ONLINE_ROLES, create
+    from pointsman_compiler.rollout.creation import ONLINE_ROLES, create
     from pointsman_compiler.sources import ROLLOUT_FILE
     from pointsman_compiler.writing import replace_file
 
