@@ -20,6 +20,7 @@ reading      metadata, read and verified
 signing      who signs what, and for how long it is believed
 creation     a repository that offers nothing yet
 repository   what is offered, signed anew and laid down (these four alone know tuf)
-publishing   what is new goes out by a command of the user's, metadata last
+unsent       what readers have yet to get
+publishing   what is unsent goes out by a command of the user's, metadata last
 store        the query to the metrics store
 """

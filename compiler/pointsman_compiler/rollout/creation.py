@@ -10,6 +10,7 @@ from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, SuccinctRoles, Targets, Timestamp
 
 from pointsman_compiler.rollout.signing import COMPACT, end_of, public_key
+from pointsman_compiler.rollout.unsent import remember_everything
 
 ONLINE_ROLES: Final = ("targets", "snapshot", "timestamp")
 BIN_PREFIX: Final = "bin"
@@ -31,6 +32,7 @@ def create(
     """
     (folder / "targets").mkdir(parents=True)
     (folder / "metadata").mkdir()
+    remember_everything(folder)
     root = Root(expires=end_of("root", now), consistent_snapshot=True)
     for key in root_keys:
         root.add_key(public_key(key), "root")

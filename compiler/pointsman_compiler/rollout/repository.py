@@ -8,12 +8,12 @@
     targets/HASH.SITE.bundle    bundles, offered or not yet
     targets/HASH.ledger.json    the state of the rollout (see `ledger`)
 
-Files are never changed but for timestamp.json: a reader that has begun finds its files while the next ones come.
+Files are never changed but for timestamp.json: a reader that has begun finds its files while the next ones come. What a
+process that was killed has laid down without a timestamp that names it led nobody, and is written over by the next.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,22 +26,10 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, SuccinctRoles, 
 from pointsman_compiler.rollout.ledger import Ledger, Offer, read_ledger, write_ledger
 from pointsman_compiler.rollout.reading import BrokenRepository, newest_root, read_file, read_metadata
 from pointsman_compiler.rollout.signing import COMPACT, end_of, is_ending, public_key, sign, sign_root, signers_of
+from pointsman_compiler.rollout.unsent import STAGES, TIMESTAMP, remember, stage_of
 from pointsman_compiler.writing import Staging, replace_file
 
 LEDGER: Final = "ledger.json"
-
-
-@dataclass(slots=True)
-class Written:
-    """Names of the files that a change wrote, relative to the repository, in the order in which they must be sent."""
-
-    targets: list[str] = field(default_factory=list)
-    metadata: list[str] = field(default_factory=list)
-    timestamp: list[str] = field(default_factory=list)
-
-    def stages(self) -> dict[str, list[str]]:
-        """Return the files by stage, in order."""
-        return {"targets": self.targets, "metadata": self.metadata, "timestamp": self.timestamp}
 
 
 class _Expiring(msgspec.Struct):
@@ -58,8 +46,7 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         """Read what is in `folder`; raises BrokenRepository or OSError."""
         self.folder = folder
-        self.written = Written()
-        self._signed: list[tuple[str, bytes]] = []
+        self._pending: dict[str, bytes] = {}
         self._root: Metadata[Root] = read_metadata(folder, "root", newest_root(folder), None)
         self._timestamp: Metadata[Timestamp] = self._load("timestamp", None)
         self._snapshot: Metadata[Snapshot] = self._load("snapshot", self._timestamp.signed.snapshot_meta.version)
@@ -87,19 +74,17 @@ class Repository:
 
         What moved may have moved back: to what it was offered before, or to nothing.
 
-        Raises KeyMissing, BrokenRepository or OSError. `written` names the files afterwards.
+        Bundles that were added are laid down with it. Raises KeyMissing, BrokenRepository or OSError.
         """
         signers = signers_of(keys)
         bins = self._changed_bins(ledger, moved, gone)
         content = write_ledger(ledger)
         digest = hashlib.sha256(content).hexdigest()
-        self._put_target(f"{digest}.{LEDGER}", content)
+        self._pending[f"targets/{digest}.{LEDGER}"] = content
         self._targets.signed.targets[LEDGER] = TargetFile(len(content), {"sha256": digest}, LEDGER)
-        for name, bin in bins.items():
-            self._renew(bin, name, "targets", signers, now)
-        self._renew(self._targets, "targets", "targets", signers, now)
+        self._renew_targets(bins, signers, now)
         self._seal(signers, now)
-        self._lay_down()
+        self._lay_down(self._pending)
 
     def refresh(self, keys: Sequence[Ed25519PrivateKey], now: datetime) -> list[str]:
         """Sign the timestamp anew, and whatever ends before long; return the roles that were signed.
@@ -107,45 +92,46 @@ class Repository:
         Raises KeyMissing, BrokenRepository or OSError.
         """
         signers = signers_of(keys)
-        ending = [name for name in self._bin_names() if self._ends_soon(name, now)]
-        for name in ending:
-            self._renew(self._load_bin(name), name, "targets", signers, now)
-        if self._ends_soon("targets", now):
-            self._renew(self._targets, "targets", "targets", signers, now)
+        is_due = self._is_handover_due()
+        ending = [name for name in self._bin_names() if is_due or self._ends_soon(name, now)]
+        if ending or self._ends_soon("targets", now):
+            self._renew_targets({name: self._load_bin(name) for name in ending}, signers, now)
             ending.append("targets")
         if ending or is_ending(self._snapshot.signed.expires, "snapshot", now):
             self._seal(signers, now)
             ending.append("snapshot")
         else:
             self._stamp(signers, now)
-        self._lay_down()
+        self._lay_down(self._pending)
         return [*ending, "timestamp"]
 
     def rotate(
-        self, new: Mapping[str, Sequence[Ed25519PrivateKey]], keys: Sequence[Ed25519PrivateKey], now: datetime
+        self,
+        new: Mapping[str, Sequence[Ed25519PrivateKey]],
+        keys: Sequence[Ed25519PrivateKey],
+        now: datetime,
+        when_bridged: Callable[[], object] = lambda: None,
     ) -> None:
         """Sign the next root: one that ends later, in which each role of `new` has those keys instead of its own.
 
         What was stolen signs nothing any more. `keys` are those of the root (by its threshold), and of the roles that
         are signed anew with it. Raises KeyMissing, BrokenRepository or OSError.
+
+        Readers find a root by its number, whatever the timestamp says. So what is in force gets the signatures of the
+        new keys beside its own first, and is good under either root; `when_bridged` is called when that is laid down.
         """
         signers = signers_of([*keys, *(key for own in new.values() for key in own)])
-        before = self._root
-        root: Metadata[Root] = Metadata.from_bytes(before.to_bytes())
-        for role, own in new.items():
-            for keyid in list(root.signed.roles[role].keyids):
-                root.signed.revoke_key(keyid, role)
-            for key in own:
-                root.signed.add_key(public_key(key), role)
-        root.signed.version += 1
-        root.signed.expires = end_of("root", now)
-        sign_root(before.signed, root, signers)
+        root = self._next_root(new, signers, now)
+        bridge = self._bridge(new)
         self._root = root
-        self._write(f"{root.signed.version}.root.json", root)
-        if "targets" in new:
-            self._hand_over_bins(signers, now)
-        self._seal(signers, now)
-        self._lay_down()
+        self._write("root", root)
+        if self._is_handover_due():
+            self._renew_targets({}, signers, now)
+        self._seal(signers, now)  # the last that may fail: not a file before all is signed
+        if bridge:
+            self._lay_down(bridge)
+            when_bridged()
+        self._lay_down(self._pending)
 
     def ends(self) -> dict[str, datetime]:
         """Return when the metadata of each role ends."""
@@ -158,24 +144,12 @@ class Repository:
         return {name: metadata.signed.expires for name, metadata in own.items()}
 
     def add_bundles(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Lay down bundles, each with the name that `bundle_name` gives; raises OSError."""
-        names = []
-        with Staging(self.folder / "targets") as staging:
-            for name, content in files:
-                (staging.folder / name).write_bytes(content)
-                names.append(name)
-            staging.put_into_place(names)
-        self.written.targets += [f"targets/{name}" for name in names]
+        """Take up bundles, each with the name that `bundle_name` gives, for the next `save`."""
+        self._pending |= {f"targets/{name}": content for name, content in files}
 
     def root_file(self) -> Path:
         """The newest root: what a controller is given to begin with."""
         return self.folder / "metadata" / f"{self._root.signed.version}.root.json"
-
-    def all_files(self) -> Written:
-        """Return every file that is needed from nothing, in the order in which they must be sent."""
-        metadata = sorted(f"metadata/{path.name}" for path in (self.folder / "metadata").glob("*.*.json"))
-        targets = sorted(f"targets/{path.name}" for path in (self.folder / "targets").iterdir())
-        return Written(targets, metadata, ["metadata/timestamp.json"])
 
     # --- What is signed -------------------------------------------------------------------------------------------
 
@@ -198,17 +172,54 @@ class Repository:
             bins[name] = self._load_bin(name)
         return bins[name]
 
-    def _hand_over_bins(self, signers: Mapping[str, CryptoSigner], now: datetime) -> None:
-        keyids = self._root.signed.roles["targets"].keyids
-        delegations = self._targets.signed.delegations
-        bins = {name: self._load_bin(name) for name in self._bin_names()}  # read under the old key
-        assert delegations is not None
-        old = self._succinct()
-        delegations.keys = {keyid: self._root.signed.keys[keyid] for keyid in keyids}
-        delegations.succinct_roles = SuccinctRoles(list(keyids), 1, old.bit_length, old.name_prefix)
+    def _next_root(
+        self, new: Mapping[str, Sequence[Ed25519PrivateKey]], signers: Mapping[str, CryptoSigner], now: datetime
+    ) -> Metadata[Root]:
+        root: Metadata[Root] = Metadata.from_bytes(self._root.to_bytes())
+        for role, own in new.items():
+            for keyid in list(root.signed.roles[role].keyids):
+                root.signed.revoke_key(keyid, role)
+            for key in own:
+                root.signed.add_key(public_key(key), role)
+        root.signed.version += 1
+        root.signed.expires = end_of("root", now)
+        sign_root(self._root.signed, root, signers)
+        return root
+
+    def _bridge(self, new: Mapping[str, Sequence[Ed25519PrivateKey]]) -> dict[str, bytes]:
+        """Return what is in force, signed by the keys of `new` too; the old keys may be lost, their signatures stay."""
+        in_force: dict[str, Metadata[Any]] = {
+            "targets": self._targets,
+            "snapshot": self._snapshot,
+            "timestamp": self._timestamp,
+        }
+        bridge = {}
+        for role, metadata in in_force.items():
+            for key in new.get(role, ()):
+                metadata.sign(CryptoSigner(key), append=True)
+                bridge[_file_of(role, metadata)] = metadata.to_bytes(COMPACT)
+        return bridge
+
+    def _is_handover_due(self) -> bool:
+        """Whether the bins are still signed by keys that the role targets had under an earlier root."""
+        return set(self._succinct().keyids) != set(self._root.signed.roles["targets"].keyids)
+
+    def _renew_targets(
+        self, bins: Mapping[str, Metadata[Targets]], signers: Mapping[str, CryptoSigner], now: datetime
+    ) -> None:
+        """Sign `bins` and what delegates to them; where their keys are others now, all bins."""
+        if self._is_handover_due():
+            bins = {name: bins.get(name) or self._load_bin(name) for name in self._bin_names()}  # under the old key
+            self._delegate(self._root.signed.roles["targets"].keyids)
         for name, bin in bins.items():
             self._renew(bin, name, "targets", signers, now)
         self._renew(self._targets, "targets", "targets", signers, now)
+
+    def _delegate(self, keyids: Sequence[str]) -> None:
+        old, delegations = self._succinct(), self._targets.signed.delegations
+        assert delegations is not None
+        delegations.keys = {keyid: self._root.signed.keys[keyid] for keyid in keyids}
+        delegations.succinct_roles = SuccinctRoles(list(keyids), 1, old.bit_length, old.name_prefix)
 
     def _renew(
         self, metadata: Metadata[Any], name: str, role: str, signers: Mapping[str, CryptoSigner], now: datetime
@@ -217,7 +228,7 @@ class Repository:
         metadata.signed.version += 1
         metadata.signed.expires = end_of(role, now)
         sign(metadata, role, self._root.signed, signers)
-        self._write(f"{metadata.signed.version}.{name}.json", metadata)
+        self._write(name, metadata)
         self._snapshot.signed.meta[f"{name}.json"] = MetaFile(metadata.signed.version)
 
     def _seal(self, signers: Mapping[str, CryptoSigner], now: datetime) -> None:
@@ -225,7 +236,7 @@ class Repository:
         snapshot.signed.version += 1
         snapshot.signed.expires = end_of("snapshot", now)
         sign(snapshot, "snapshot", self._root.signed, signers)
-        self._write(f"{snapshot.signed.version}.snapshot.json", snapshot)
+        self._write("snapshot", snapshot)
         self._timestamp.signed.snapshot_meta = MetaFile(snapshot.signed.version)
         self._stamp(signers, now)
 
@@ -233,7 +244,7 @@ class Repository:
         self._timestamp.signed.version += 1
         self._timestamp.signed.expires = end_of("timestamp", now)
         sign(self._timestamp, "timestamp", self._root.signed, signers)
-        self._write("timestamp.json", self._timestamp)
+        self._write("timestamp", self._timestamp)
 
     # --- What is read and written ---------------------------------------------------------------------------------
 
@@ -266,23 +277,26 @@ class Repository:
             raise BrokenRepository(f"{path.name} cannot be read") from error
         return is_ending(ends, "targets", now)
 
-    def _write(self, name: str, metadata: Metadata[Any]) -> None:
-        self._signed.append((f"metadata/{name}", metadata.to_bytes(COMPACT)))
-        stage = self.written.timestamp if name == "timestamp.json" else self.written.metadata
-        stage.append(f"metadata/{name}")
+    def _write(self, role: str, metadata: Metadata[Any]) -> None:
+        self._pending[_file_of(role, metadata)] = metadata.to_bytes(COMPACT)
 
-    def _put_target(self, name: str, content: bytes) -> None:
-        self._signed.append((f"targets/{name}", content))
-        self.written.targets.append(f"targets/{name}")
+    def _lay_down(self, files: dict[str, bytes]) -> None:
+        """Write `files`, and remember before that they are to be sent; the root and the timestamp come last.
 
-    def _lay_down(self) -> None:
-        """Write what was signed, in the order of signing, which ends with the timestamp.
-
-        Not a file before all is signed: a root without what follows from it would be the end of the repository.
+        Until the timestamp is there nobody is led to what is new.
         """
-        for name, content in self._signed:
-            replace_file(self.folder / name, content)
-        self._signed.clear()
+        remember(self.folder, sorted(files, key=lambda name: STAGES.index(stage_of(name))))
+        for part in ("targets", "metadata"):
+            with Staging(self.folder / part) as staging:
+                names = [name.partition("/")[2] for name in files if stage_of(name) == part]
+                for name in names:
+                    (staging.folder / name).write_bytes(files[f"{part}/{name}"])
+                    (staging.folder / name).chmod(0o644)  # a web server reads them
+                staging.put_into_place(names)
+        for name in files:
+            if stage_of(name) == "timestamp":
+                replace_file(self.folder / name, files[name])
+        files.clear()
 
 
 def bundle_name(site: str, sha256: str) -> str:
@@ -300,3 +314,7 @@ def _target(site: str, offer: Offer) -> TargetFile:
         "spread": offer.spread_ends - offer.since,
     }
     return TargetFile(content.length, {"sha256": content.sha256}, f"{site}.bundle", {"custom": custom})
+
+
+def _file_of(role: str, metadata: Metadata[Any]) -> str:
+    return TIMESTAMP if role == "timestamp" else f"metadata/{metadata.signed.version}.{role}.json"

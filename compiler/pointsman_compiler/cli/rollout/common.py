@@ -116,14 +116,13 @@ def change(
     command: str | None,
     act: "Callable[[Repository], Any]",
 ) -> Any:
-    """Open the repository alone, let `act` change it, send what that wrote; return what `act` returns."""
+    """Open the repository alone, let `act` change it, send what is unsent; return what `act` returns."""
     from pointsman_compiler.rollout.publishing import owned, send
     from pointsman_compiler.rollout.repository import Repository
 
     with rollout_failures(), owned(found_folder(folder)):
-        repository = Repository(folder)
-        result = act(repository)
-        send(folder, repository.written, command)
+        result = act(Repository(folder))
+        send(folder, command)
     return result
 
 
