@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_compiler.rollout.publishing import send
 from pointsman_compiler.rollout.repository import Repository
 from pointsman_compiler.rollout.unsent import is_all_sent
-from support.rollouts import repository_server
+from support.rollouts import taken
 from support.rolloutsites import Fleet
 from support.sites import SITE
-from tuf.ngclient import Updater
 
 NEW = {role: Ed25519PrivateKey.generate() for role in ("root", "targets", "snapshot", "timestamp")}
 MOST_WRITES = 40
@@ -51,29 +51,29 @@ class Killed(BaseException):
 def test_a_command_that_is_killed_at_any_write_leaves_no_gap_and_is_gone_on_from(
     fleet: Fleet, tmp_path: Path, command: str
 ) -> None:
-    Look(fleet, fleet.folder / "repository", "early").take()
+    look(fleet, "repository", "early")
     to_web = "while read -r name; do mkdir -p {web}/$(dirname $name); cp $name {web}/$name; done"
     send(fleet.folder / "repository", to_web.format(web=fleet.folder / "web"))
-    before = Look(fleet, fleet.folder / "web", "far").take()
+    before = look(fleet, "web", "far")
 
     for number in range(1, MOST_WRITES):
         one = copied(fleet, tmp_path / f"killed-{number}")
-        was_killed = killed_at(number, lambda one=one: COMMANDS[command](one))
+        was_killed = killed_at(number, partial(COMMANDS[command], one))
 
         Repository(one.folder / "repository").ledger()
-        found = Look(one, one.folder / "repository", "early").take()
-        assert Look(one, one.folder / "repository", "fresh").take() == found
-        assert Look(one, one.folder / "web", "far").take() == before
+        found = look(one, "repository", "early")
+        assert look(one, "repository", "fresh") == found
+        assert look(one, "web", "far") == before
 
         Repository(one.folder / "repository").refresh(all_keys(one), datetime.now(UTC))
         send(one.folder / "repository", to_web.format(web=one.folder / "web"))
         assert is_all_sent(one.folder / "repository")
-        assert Look(one, one.folder / "web", "far").take() == found
+        assert look(one, "web", "far") == found
 
         one.keys |= {f"new {role}": key for role, key in NEW.items()}
         newest = one.offer_next()[SITE]
-        assert Look(one, one.folder / "repository", "early").take() == newest
-        assert Look(one, one.folder / "repository", "fresh").take() == newest
+        assert look(one, "repository", "early") == newest
+        assert look(one, "repository", "fresh") == newest
         if not was_killed:
             break
     assert number > 2
@@ -109,21 +109,6 @@ def copied(fleet: Fleet, folder: Path) -> Fleet:
     return one
 
 
-class Look:
-    """A client that keeps what it learned under `name` within the fleet, and reads what is served from `served`."""
-
-    def __init__(self, fleet: Fleet, served: Path, name: str) -> None:
-        self._served, self._root = served, fleet.root
-        self._folder = fleet.folder / f"client-{name}"
-        self._folder.mkdir(exist_ok=True)
-
-    def take(self) -> bytes:
-        """What the site would take now."""
-        for path in self._folder.glob("*.bundle"):
-            path.unlink()
-        with repository_server(self._served) as server:
-            metadata, targets = f"{server.url}/metadata/", f"{server.url}/targets/"
-            client = Updater(str(self._folder), metadata, str(self._folder), targets, bootstrap=self._root)
-            found = client.get_targetinfo(f"{SITE}.bundle")
-            assert found is not None
-            return Path(client.download_target(found)).read_bytes()
+def look(fleet: Fleet, served: str, client: str) -> bytes:
+    """What the site would take now from the folder `served`; what was learned stays with the fleet."""
+    return taken(fleet.folder / served, fleet.folder / f"client-{client}", fleet.root, SITE)

@@ -7,9 +7,8 @@ from pointsman_schema.bundle import write_payload
 from pointsman_schema.canonical import canonical_bytes, digest_of
 from pointsman_schema.envelope import seal
 from support.command import pointsman
-from support.rollouts import repository_server
+from support.rollouts import taken
 from support.small_bundle import small_bundle
-from tuf.ngclient import Updater
 
 RULES = """\
 version: 1
@@ -47,11 +46,5 @@ def bad(folder: Path, *arguments: str, code: int = 1) -> str:
 
 def offered(folder: Path, site: str, served: str = "repository") -> bytes:
     """What a controller would take now from the folder `served`."""
-    with repository_server(folder / served) as server:
-        client = folder / f"client-{site}"
-        client.mkdir(exist_ok=True)
-        root = (folder / "repository" / "metadata" / "1.root.json").read_bytes()
-        updater = Updater(str(client), f"{server.url}/metadata/", str(client), f"{server.url}/targets/", bootstrap=root)
-        found = updater.get_targetinfo(f"{site}.bundle")
-        assert found is not None
-        return Path(updater.download_target(found)).read_bytes()
+    root = (folder / "repository" / "metadata" / "1.root.json").read_bytes()
+    return taken(folder / served, folder / f"client-{site}", root, site)

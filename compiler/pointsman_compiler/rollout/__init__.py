@@ -22,5 +22,6 @@ creation     a repository that offers nothing yet
 repository   what is offered, signed anew and laid down (these four alone know tuf)
 unsent       what readers have yet to get
 publishing   what is unsent goes out by a command of the user's, metadata last
+cleaning     which files nobody is led to any more
 store        the query to the metrics store
 """

@@ -1,12 +1,12 @@
 """What is unsent goes out by a command of the user's: bundles, then metadata, the timestamp last.
 
-A reader begins with the timestamp, so whatever it names has to be there before.
+A reader begins with the timestamp, so whatever it names has to be there before. What is obsolete goes by another one.
 """
 
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ SENT_WITHIN_S: Final = 1800.0
 
 
 class SendingFailed(Exception):
-    """The user's command failed; what it was to send goes out with the next change."""
+    """The user's command failed; what it was to do is done with the next one."""
 
 
 class InUse(Exception):
@@ -52,7 +52,19 @@ def send(folder: Path, command: str | None) -> None:
     forget(folder)
 
 
-def _run(folder: Path, command: str, stage: str, names: list[str]) -> None:
+def take_away(folder: Path, names: Sequence[str], command: str | None) -> None:
+    """Remove the files `names` of `folder`, before that by `command` where they were sent to.
+
+    It runs as that of `send`, once, with POINTSMAN_STAGE=obsolete; where it fails all files stay, to be named again.
+    Raises SendingFailed or OSError.
+    """
+    if names and command is not None:
+        _run(folder, command, "obsolete", names)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _run(folder: Path, command: str, stage: str, names: Sequence[str]) -> None:
     try:
         done = subprocess.run(
             command,

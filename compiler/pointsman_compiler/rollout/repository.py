@@ -147,6 +147,10 @@ class Repository:
         """Take up bundles, each with the name that `bundle_name` gives, for the next `save`."""
         self._pending |= {f"targets/{name}": content for name, content in files}
 
+    def snapshot_version(self) -> int:
+        """The version of the snapshot that is in force."""
+        return self._snapshot.signed.version
+
     def root_file(self) -> Path:
         """The newest root: what a controller is given to begin with."""
         return self.folder / "metadata" / f"{self._root.signed.version}.root.json"
