@@ -8,8 +8,9 @@
     targets/HASH.SITE.bundle    bundles, offered or not yet
     targets/HASH.ledger.json    the state of the rollout (see `ledger`)
 
-Files are never changed but for timestamp.json: a reader that has begun finds its files while the next ones come. What a
-process that was killed has laid down without a timestamp that names it led nobody, and is written over by the next.
+Files are never changed but for timestamp.json (and by new keys' signatures on what is in force, see `rotate`): a reader
+that has begun finds its files while the next ones come. What a process that was killed laid down without a timestamp
+that names it led nobody, and is written over by the next.
 """
 
 import hashlib
@@ -295,7 +296,7 @@ class Repository:
                 names = [name.partition("/")[2] for name in files if stage_of(name) == part]
                 for name in names:
                     (staging.folder / name).write_bytes(files[f"{part}/{name}"])
-                    (staging.folder / name).chmod(0o644)  # a web server reads them
+                    (staging.folder / name).chmod(0o644)  # as `replace_file` does: a web server reads them
                 staging.put_into_place(names)
         for name in files:
             if stage_of(name) == "timestamp":
