@@ -136,13 +136,7 @@ class Repository:
 
     def ends(self) -> dict[str, datetime]:
         """Return when the metadata of each role ends."""
-        own: dict[str, Metadata[Any]] = {
-            "root": self._root,
-            "targets": self._targets,
-            "snapshot": self._snapshot,
-            "timestamp": self._timestamp,
-        }
-        return {name: metadata.signed.expires for name, metadata in own.items()}
+        return {role: metadata.signed.expires for role, metadata in self._in_force().items()}
 
     def add_bundles(self, files: Iterable[tuple[str, bytes]]) -> None:
         """Take up bundles, each with the name that `bundle_name` gives, for the next `save`."""
@@ -193,14 +187,9 @@ class Repository:
 
     def _bridge(self, new: Mapping[str, Sequence[Ed25519PrivateKey]]) -> dict[str, bytes]:
         """Return what is in force, signed by the keys of `new` too; the old keys may be lost, their signatures stay."""
-        in_force: dict[str, Metadata[Any]] = {
-            "targets": self._targets,
-            "snapshot": self._snapshot,
-            "timestamp": self._timestamp,
-        }
         bridge = {}
-        for role, metadata in in_force.items():
-            for key in new.get(role, ()):
+        for role, metadata in self._in_force().items():
+            for key in new.get(role, ()) if role != "root" else ():
                 metadata.sign(CryptoSigner(key), append=True)
                 bridge[_file_of(role, metadata)] = metadata.to_bytes(COMPACT)
         return bridge
@@ -252,6 +241,14 @@ class Repository:
         self._write("timestamp", self._timestamp)
 
     # --- What is read and written ---------------------------------------------------------------------------------
+
+    def _in_force(self) -> dict[str, Metadata[Any]]:
+        return {
+            "root": self._root,
+            "targets": self._targets,
+            "snapshot": self._snapshot,
+            "timestamp": self._timestamp,
+        }
 
     def _load(self, role: str, version: int | None) -> Metadata[Any]:
         return read_metadata(self.folder, role, version, self._root.signed)
