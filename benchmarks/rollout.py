@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,13 +65,19 @@ def measure(folder: Path, sites: int) -> Iterator[Row]:
     run(folder, "rollout", "promote", "sites", *_KEYS)
     print(f"(the first publication of all took {first:.1f} s)")
     write_bundle(folder, 0, sequence=2, title="changed")
+    before = size(folder / "repository")
     yield Row("publish, one site changed", run(folder, *publish), 10, "s")
+    print(f"(a publication adds {(size(folder / 'repository') - before) / 1e6:.1f} MB)")
     with stores(json.dumps(health(folder, sites)).encode()) as url:
         promoted = run(folder, "rollout", "promote", "sites", *_KEYS, "--health", url)
         yield Row("promote, with the reports of all sites", promoted, 2, "s")
         yield Row(
             "status, with the reports of all sites", run(folder, "rollout", "status", "sites", "--health", url), 2, "s"
         )
+    run(folder, "rollout", "refresh", *_KEYS, "--command", "cat >/dev/null")
+    in_three_days = datetime.fromtimestamp(time.time() + 3 * 86400, UTC).isoformat()
+    yield Row("clean", run(folder, "rollout", "clean", "--at", in_three_days), 2, "s")
+    print(f"(after that the folder has {size(folder / 'repository') / 1e6:.0f} MB)")
     gets, received = idle_poll(folder / "repository", folder / "client", site_name(0))
     yield Row("idle poll: requests", gets, 2, "GETs")
     yield Row("idle poll: metadata received", received, 1000, "B")
@@ -106,6 +113,11 @@ def run(folder: Path, *arguments: str) -> float:
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)}: {done.stderr}")
     return time.perf_counter() - began
+
+
+def size(folder: Path) -> int:
+    """Return the bytes of all files in `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def health(folder: Path, sites: int) -> dict[str, Any]:

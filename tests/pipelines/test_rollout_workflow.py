@@ -41,6 +41,7 @@ def runner(tmp_path: Path) -> Runner:
     expressions = {
         "secrets.POINTSMAN_FETCH": "cp -r ../served repository",
         "secrets.POINTSMAN_PUBLISH_COMMAND": "xargs -I{} cp {} ../../served/{}",
+        "secrets.POINTSMAN_CLEAN_COMMAND": "cd ../../served && cat > ../obsolete && xargs rm < ../obsolete",
         "secrets.POINTSMAN_HEALTH": "",
         "secrets.POINTSMAN_FETCH_KEY": "",
         "secrets.POINTSMAN_HEALTH_TOKEN": "",
@@ -68,6 +69,7 @@ def test_a_release_is_published_promoted_refreshed_and_halted(runner: Runner) ->
         "Publish what was released",
         "Promote",
         "Refresh",
+        "Clean",
         "Halt or resume",
         "Say where it is",
     ]

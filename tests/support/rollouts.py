@@ -9,6 +9,8 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from tuf.ngclient import Updater
+
 KEYS = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
 
 Answer = Callable[[SimpleHTTPRequestHandler], bool]
@@ -96,3 +98,19 @@ def begin(handler: SimpleHTTPRequestHandler) -> None:
 def write(stream: BufferedIOBase, content: bytes) -> None:
     stream.write(content)
     stream.flush()
+
+
+def taken(served: Path, client: Path, root: bytes, site: str) -> bytes:
+    """What a controller that keeps its metadata in `client` and began with `root` would take now from `served`.
+
+    Raises what tuf's client does.
+    """
+    client.mkdir(exist_ok=True)
+    for path in client.glob("*.bundle"):
+        path.unlink()  # so that it is fetched
+    with repository_server(served) as server:
+        metadata, targets = f"{server.url}/metadata/", f"{server.url}/targets/"
+        updater = Updater(str(client), metadata, str(client), targets, bootstrap=root)
+        found = updater.get_targetinfo(f"{site}.bundle")
+        assert found is not None
+        return Path(updater.download_target(found)).read_bytes()

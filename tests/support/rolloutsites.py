@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from pointsman_agent.sources.fetching import BoundedFetcher
 from pointsman_agent.sources.tuf import TufSource
+from pointsman_compiler.rollout.creation import create
 from pointsman_compiler.rollout.ledger import Content, Ledger, Newcomer, publish
 from pointsman_compiler.rollout.promotion import promote
-from pointsman_compiler.rollout.repository import Repository, bundle_name, create
+from pointsman_compiler.rollout.repository import Repository, bundle_name
 from pointsman_compiler.rollout.rules import Ring, Rules
 from pointsman_schema.bundle import Config, write_payload
 from pointsman_schema.canonical import canonical_bytes, digest_of

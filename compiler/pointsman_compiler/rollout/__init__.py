@@ -17,7 +17,12 @@ trials       what the reports say of a ring: whether it has failed, and what of 
 promotion    the policy
 summary      where a change is and what it waits for, in ten lines
 bundles      what is new in a folder of compiled bundles
-repository   metadata that is read, signed and written (the only tuf)
-publishing   what is new goes out by a command of the user's, metadata last
+reading      metadata, read and verified
+signing      who signs what, and for how long it is believed
+creation     a repository that offers nothing yet
+repository   what is offered, signed anew and laid down (these four alone know tuf)
+unsent       what readers have yet to get
+publishing   what is unsent goes out by a command of the user's, metadata last
+cleaning     which files nobody is led to any more
 store        the query to the metrics store
 """

@@ -1,31 +1,25 @@
-"""What a change wrote goes out by a command of the user's: bundles, then metadata, the timestamp last.
+"""What is unsent goes out by a command of the user's: bundles, then metadata, the timestamp last.
 
-A reader begins with the timestamp, so whatever it names has to be there before. What could not be sent is remembered in
-the repository's folder, and goes out with the next change.
+A reader begins with the timestamp, so whatever it names has to be there before. What is obsolete goes by another one.
 """
 
 import fcntl
-import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
+from pointsman_compiler.rollout.unsent import forget, unsent_stages
 
-from pointsman_compiler.rollout.repository import BrokenRepository, Written
-from pointsman_compiler.writing import replace_file
-
-UNSENT: Final = "unsent.json"
 LOCK: Final = "lock"
 SENT_WITHIN_S: Final = 1800.0
 """For one stage; the first publication of a large fleet has tens of thousands of files."""
 
 
 class SendingFailed(Exception):
-    """The user's command failed; what it was to send goes out with the next change."""
+    """The user's command failed; what it was to do is done with the next one."""
 
 
 class InUse(Exception):
@@ -43,42 +37,34 @@ def owned(folder: Path) -> Iterator[None]:
         yield
 
 
-def send(folder: Path, written: Written, command: str | None) -> None:
-    """Send what was `written`, and what is unsent from before, by `command`; without one nothing is sent.
+def send(folder: Path, command: str | None) -> None:
+    """Send what is unsent by `command`; without one nothing is sent, and all stays remembered.
 
     The command runs in `folder` by the shell, once for each stage that has files: their names, relative to it, come on
-    its standard input, one a line; POINTSMAN_STAGE is targets, metadata or timestamp. Raises SendingFailed or OSError.
+    its standard input, one a line; POINTSMAN_STAGE is targets, metadata or timestamp. Raises SendingFailed,
+    BrokenRepository or OSError.
     """
     if command is None:
         return
-    stages = _with_unsent(folder, written.stages())
-    _remember(folder, stages)
-    for stage, names in stages.items():
+    for stage, names in unsent_stages(folder).items():
         if names:
             _run(folder, command, stage, names)
-    (folder / UNSENT).unlink(missing_ok=True)
+    forget(folder)
 
 
-def _with_unsent(folder: Path, stages: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    unsent = _read_unsent(folder)
-    return {stage: list(dict.fromkeys([*unsent.get(stage, ()), *names])) for stage, names in stages.items()}
+def take_away(folder: Path, names: Sequence[str], command: str | None) -> None:
+    """Remove the files `names` of `folder`, before that by `command` where they were sent to.
+
+    It runs as that of `send`, once, with POINTSMAN_STAGE=obsolete; where it fails all files stay, to be named again.
+    Raises SendingFailed or OSError.
+    """
+    if names and command is not None:
+        _run(folder, command, "obsolete", names)
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
-def _read_unsent(folder: Path) -> Mapping[str, Sequence[str]]:
-    try:
-        return msgspec.json.decode((folder / UNSENT).read_bytes(), type=dict[str, list[str]])
-    except FileNotFoundError:
-        return {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        help = "delete it, and send all files: `pointsman rollout publish --everything`"
-        raise BrokenRepository(f"{UNSENT} cannot be read: {error}", help) from error
-
-
-def _remember(folder: Path, stages: Mapping[str, list[str]]) -> None:
-    replace_file(folder / UNSENT, json.dumps(stages).encode())
-
-
-def _run(folder: Path, command: str, stage: str, names: list[str]) -> None:
+def _run(folder: Path, command: str, stage: str, names: Sequence[str]) -> None:
     try:
         done = subprocess.run(
             command,

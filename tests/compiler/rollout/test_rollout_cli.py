@@ -2,82 +2,13 @@
 
 import json
 import os
-import re
-import shutil
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
-from pointsman_schema.bundle import write_payload
-from pointsman_schema.canonical import canonical_bytes, digest_of
-from pointsman_schema.envelope import seal
 from support.command import pointsman
-from support.rollouts import KEYS, repository_server
-from support.small_bundle import small_bundle
+from support.rolloutcommands import RULES, bad, good, offered, write_bundle
+from support.rollouts import KEYS
 from support.stores import answered, series, store
-from tuf.ngclient import Updater
-
-RULES = """\
-version: 1
-rings:
-  - {name: lab, sites: [lab], soak: 0}
-  - {name: rest, soak: 0}
-spread: 0
-"""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a repository, its keys, rules and two published and promoted sites."""
-    folder = tmp_path_factory.mktemp("fleet")
-    (folder / "sites").mkdir()
-    (folder / "sites" / "rollout.yaml").write_text(RULES)
-    good(folder, "init", "sites", "--keys", "keys")
-    for site in ("lab", "lyon"):
-        write_bundle(folder, site, "first", 1)
-    good(folder, "publish", "bundles", *KEYS)
-    good(folder, "promote", "sites", *KEYS)
-    return folder
-
-
-@pytest.fixture
-def fleet(made: Path, tmp_path: Path) -> Path:
-    """A copy of it, for one test."""
-    return Path(shutil.copytree(made, tmp_path / "fleet"))
-
-
-def write_bundle(folder: Path, site: str, title: str, sequence: int) -> bytes:
-    bundle = small_bundle(sequence)
-    config = replace(bundle.config, title=title)
-    bundle = replace(bundle, site=site, config=config, config_digest=digest_of(canonical_bytes(config)))
-    content = seal(write_payload(bundle))
-    (folder / "bundles").mkdir(exist_ok=True)
-    (folder / "bundles" / f"{site}.bundle").write_bytes(content)
-    return content
-
-
-def good(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> str:
-    done = pointsman("rollout", *arguments, cwd=folder, environment=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def bad(folder: Path, *arguments: str, code: int = 1) -> str:
-    done = pointsman("rollout", *arguments, cwd=folder)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr
-
-
-def offered(folder: Path, site: str) -> bytes:
-    """What a controller would take now."""
-    with repository_server(folder / "repository") as server:
-        client = folder / f"client-{site}"
-        client.mkdir(exist_ok=True)
-        root = (folder / "repository" / "metadata" / "1.root.json").read_bytes()
-        updater = Updater(str(client), f"{server.url}/metadata/", str(client), f"{server.url}/targets/", bootstrap=root)
-        found = updater.get_targetinfo(f"{site}.bundle")
-        assert found is not None
-        return Path(updater.download_target(found)).read_bytes()
 
 
 def test_what_is_published_reaches_a_client_only_when_it_is_promoted(fleet: Path) -> None:
@@ -108,37 +39,6 @@ def test_keys_stay_closed_and_the_root_keys_are_not_needed_later(fleet: Path) ->
 def test_init_never_replaces_a_repository_or_keys(fleet: Path) -> None:
     assert "repository is there already" in bad(fleet, "init", "sites", "--keys", "other", code=6)
     assert "keys is there already" in bad(fleet, "init", "sites", "--repository", "other", "--keys", "keys", code=6)
-
-
-def test_a_command_gets_bundles_then_metadata_then_the_timestamp(fleet: Path) -> None:
-    write_bundle(fleet, "lab", "second", 2)
-    command = f'while read -r name; do echo "$POINTSMAN_STAGE $name" >> {fleet}/sent; done'
-
-    good(fleet, "publish", "bundles", *KEYS, "--command", command)
-
-    sent = (fleet / "sent").read_text().splitlines()
-    stages = [line.split()[0] for line in sent]
-    assert stages == sorted(stages, key=["targets", "metadata", "timestamp"].index)
-    assert [re.sub(r"[0-9a-f]{64}", "HASH", line) for line in sent] == [
-        "targets targets/HASH.lab.bundle",
-        "targets targets/HASH.ledger.json",
-        "metadata metadata/4.targets.json",
-        "metadata metadata/4.snapshot.json",
-        "timestamp metadata/timestamp.json",
-    ]
-    assert all((fleet / "repository" / line.split()[1]).exists() for line in sent)
-
-
-def test_what_could_not_be_sent_goes_out_with_the_next_change(fleet: Path) -> None:
-    write_bundle(fleet, "lab", "second", 2)
-    assert "at the stage targets" in bad(fleet, "publish", "bundles", *KEYS, "--command", "exit 3", code=6)
-
-    good(fleet, "refresh", *KEYS, "--command", f"cat >> {fleet}/sent")
-
-    names = (fleet / "sent").read_text().splitlines()
-    assert any(name.endswith(".lab.bundle") for name in names)
-    assert names[-1] == "metadata/timestamp.json"
-    assert not (fleet / "repository" / "unsent.json").exists()
 
 
 def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:

@@ -54,7 +54,8 @@ def rollout_failures() -> Iterator[None]:
     from pointsman_compiler.rollout.bundles import BadBundle
     from pointsman_compiler.rollout.ledger import LedgerError
     from pointsman_compiler.rollout.publishing import InUse, SendingFailed
-    from pointsman_compiler.rollout.repository import BrokenRepository, KeyMissing
+    from pointsman_compiler.rollout.reading import BrokenRepository
+    from pointsman_compiler.rollout.signing import KeyMissing
     from pointsman_compiler.rollout.store import StoreFailed
 
     try:
@@ -115,14 +116,13 @@ def change(
     command: str | None,
     act: "Callable[[Repository], Any]",
 ) -> Any:
-    """Open the repository alone, let `act` change it, send what that wrote; return what `act` returns."""
+    """Open the repository alone, let `act` change it, send what is unsent; return what `act` returns."""
     from pointsman_compiler.rollout.publishing import owned, send
     from pointsman_compiler.rollout.repository import Repository
 
     with rollout_failures(), owned(found_folder(folder)):
-        repository = Repository(folder)
-        result = act(repository)
-        send(folder, repository.written, command)
+        result = act(Repository(folder))
+        send(folder, command)
     return result
 
 

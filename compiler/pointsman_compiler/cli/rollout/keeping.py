@@ -66,7 +66,7 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
 
     from pointsman_compiler.cli.signing import ask_new_passphrase
     from pointsman_compiler.keys import new_key, write_key
-    from pointsman_compiler.rollout.repository import ONLINE_ROLES, create
+    from pointsman_compiler.rollout.creation import ONLINE_ROLES, create
     from pointsman_compiler.sources import ROLLOUT_FILE
     from pointsman_compiler.writing import replace_file
 
@@ -135,6 +135,7 @@ def root(folder: Path, keys: tuple[str, ...], replaced: tuple[str, ...], command
     Needs as many root keys as `init` set, and those of snapshot and timestamp. A key that was stolen or lost is
     replaced by it; controllers follow by themselves.
     """
+    from pointsman_compiler.rollout.publishing import send
     from pointsman_compiler.rollout.repository import Repository
 
     named: dict[str, list[str]] = {}
@@ -148,7 +149,7 @@ def root(folder: Path, keys: tuple[str, ...], replaced: tuple[str, ...], command
     held = private_keys(keys)
 
     def act(repository: Repository) -> Path:
-        repository.rotate(new, held, at)
+        repository.rotate(new, held, at, when_bridged=lambda: send(folder, command))
         return repository.root_file()
 
     try:

@@ -60,6 +60,7 @@ def publish(
     from pointsman_compiler.rollout import ledger as ledgers
     from pointsman_compiler.rollout.bundles import find_new
     from pointsman_compiler.rollout.repository import Repository, bundle_name
+    from pointsman_compiler.rollout.unsent import remember_everything
 
     with key_failures():
         trusted = [read_public_key(file) for file in trust]
@@ -75,7 +76,7 @@ def publish(
             repository.add_bundles(names)
             repository.save(after, held, at, gone=gone)
         if everything:
-            repository.written = repository.all_files()
+            remember_everything(folder)
         return len(found)
 
     new = change(folder, command, act)

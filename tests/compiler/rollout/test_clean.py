@@ -1,0 +1,58 @@
+"""`pointsman rollout clean` as people run it."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.rolloutcommands import RULES, bad, good, offered, write_bundle
+from support.rollouts import KEYS
+
+TO_WEB = 'while read -r f; do mkdir -p "../web/$(dirname "$f")" && cp "$f" "../web/$f" || exit 1; done'
+IN_THREE_DAYS = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+
+
+def names(folder: Path) -> set[str]:
+    """The files of a repository that readers are for."""
+    return {f"{path.parent.name}/{path.name}" for part in ("metadata", "targets") for path in (folder / part).iterdir()}
+
+
+def test_what_nobody_is_led_to_goes_from_the_folder_and_from_where_it_was_sent(fleet: Path) -> None:
+    shutil.copytree(fleet / "repository", fleet / "web")
+    content = {}
+    for sequence in (2, 3):
+        content[sequence] = write_bundle(fleet, "lab", f"the {sequence}.", sequence)
+        good(fleet, "publish", "bundles", *KEYS, "--command", TO_WEB)
+    good(fleet, "promote", "sites", *KEYS, "--command", TO_WEB)
+    before = names(fleet / "repository")
+
+    named = good(fleet, "clean", "--dry-run", "--at", IN_THREE_DAYS).split()
+    assert names(fleet / "repository") == before
+    assert "at the stage obsolete" in bad(fleet, "clean", "--command", "exit 3", "--at", IN_THREE_DAYS, code=6)
+    assert names(fleet / "repository") == before
+    (fleet / "repository" / "targets" / ".staging-x").mkdir()
+    (fleet / "repository" / "metadata" / ".5.snapshot.json.x").touch()
+    said = good(fleet, "clean", "--command", 'cd ../web && xargs rm && echo "$POINTSMAN_STAGE"', "--at", IN_THREE_DAYS)
+
+    assert said.splitlines()[0] == "obsolete"
+    assert said.splitlines()[1].startswith(f"{len(named)} files removed, ")
+    assert names(fleet / "repository") == names(fleet / "web") == before - set(named)
+    assert offered(fleet, "lab", "web") == content[3]
+    kept = [path.read_bytes() for path in (fleet / "web" / "targets").glob("*.lab.bundle")]
+    assert content[2] not in kept  # it was desired, and never offered
+    assert good(fleet, "clean", "--at", IN_THREE_DAYS) == "0 files removed, 0.0 MB\n"
+
+
+def test_what_may_be_offered_yet_or_again_stays(fleet: Path) -> None:
+    first = offered(fleet, "lab")
+    second = {site: write_bundle(fleet, site, "second", 2) for site in ("lab", "lyon")}
+    good(fleet, "publish", "bundles", *KEYS)
+    (fleet / "sites" / "rollout.yaml").write_text(RULES.replace("spread: 0", "spread: 86400"))
+    good(fleet, "promote", "sites", *KEYS)
+    assert offered(fleet, "lab") == second["lab"]
+    good(fleet, "refresh", *KEYS, "--at", IN_THREE_DAYS)
+
+    good(fleet, "clean", "--at", IN_THREE_DAYS)
+
+    kept = [path.read_bytes() for path in (fleet / "repository" / "targets").glob("*.bundle")]
+    assert second["lyon"] in kept  # it is desired
+    assert first in kept  # what a halt brings back while a turn has not come
