@@ -1,7 +1,7 @@
 """A rollout beside its goals: `python -m benchmarks.rollout`, about a minute; less with `--sites 2000`.
 
-A fleet of 20,000 sites is published; then one site changes. Measured are the commands as people run them, processes and
-all, and what a controller's TUF client asks of a web server on the loopback when nothing is new.
+A fleet of 20,000 sites is published; then one site changes, then all. Measured are the commands as people run them,
+processes and all, and what a controller's TUF client asks of a web server on the loopback when nothing is new.
 """
 
 import argparse
@@ -30,6 +30,8 @@ from benchmarks.fleet import site_name
 from benchmarks.machine import describe
 
 RUN_WITHIN_S: Final = 600.0
+LAB_PROVEN_S: Final = 1000
+"""The first ring's spread and soak, and more."""
 _POINTSMAN: Final = [sys.executable, "-m", "pointsman_compiler"]
 _KEYS: Final = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
 _RULES: Final = """\
@@ -68,15 +70,18 @@ def measure(folder: Path, sites: int) -> Iterator[Row]:
     before = size(folder / "repository")
     yield Row("publish, one site changed", run(folder, *publish), 10, "s")
     print(f"(a publication adds {(size(folder / 'repository') - before) / 1e6:.1f} MB)")
-    with stores(json.dumps(health(folder, sites)).encode()) as url:
-        promoted = run(folder, "rollout", "promote", "sites", *_KEYS, "--health", url)
-        yield Row("promote, with the reports of all sites", promoted, 2, "s")
-        yield Row(
-            "status, with the reports of all sites", run(folder, "rollout", "status", "sites", "--health", url), 2, "s"
-        )
+    now = int(time.time())
+    yield Row("promote, one site changed", promote(folder, now), 2, "s")
+    with stores(health(folder, now)) as url:
+        status = run(folder, "rollout", "status", "sites", "--health", url)
+    yield Row("status, with the reports of all sites", status, 2, "s")
+    for number in range(sites):
+        write_bundle(folder, number, sequence=3, title=f"{number} changed")
+    print(f"(a publication of all changes took {run(folder, *publish):.1f} s)")
+    promote(folder, now)
+    yield Row("promote, all sites changed, 500 move", promote(folder, now + LAB_PROVEN_S), 2, "s")
     run(folder, "rollout", "refresh", *_KEYS, "--command", "cat >/dev/null")
-    in_three_days = datetime.fromtimestamp(time.time() + 3 * 86400, UTC).isoformat()
-    yield Row("clean", run(folder, "rollout", "clean", "--at", in_three_days), 2, "s")
+    yield Row("clean", run(folder, "rollout", "clean", "--at", moment(now + 3 * 86400)), 2, "s")
     print(f"(after that the folder has {size(folder / 'repository') / 1e6:.0f} MB)")
     gets, received = idle_poll(folder / "repository", folder / "client", site_name(0))
     yield Row("idle poll: requests", gets, 2, "GETs")
@@ -120,32 +125,27 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def health(folder: Path, sites: int) -> dict[str, Any]:
-    """The answer of a metrics store in which every site says that all is well."""
-    now = int(time.time())
-    ledger = json.loads(next(iter(sorted((folder / "repository" / "targets").glob("*.ledger.json")))).read_text())
-    return {
-        "status": "success",
-        "data": {
-            "resultType": "vector",
-            "result": [
-                {
-                    "metric": {
-                        "__name__": "pointsman_report",
-                        "site": site_name(number),
-                        "state": "running",
-                        "active": ledger["sites"][site_name(number)]["desired"]["digest"],
-                        "failed": "",
-                        "failed_sequence": "",
-                        "code": "",
-                        "reason": "",
-                    },
-                    "value": [now, str(now)],
-                }
-                for number in range(sites)
-            ],
-        },
-    }
+def promote(folder: Path, at: int) -> float:
+    """Promote at the Unix time `at`, when every site says that all is well; return the seconds that it took."""
+    with stores(health(folder, at)) as url:
+        return run(folder, "rollout", "promote", "sites", *_KEYS, "--health", url, "--at", moment(at))
+
+
+def moment(at: int) -> str:
+    """Return a Unix time as commands take it."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def health(folder: Path, at: int) -> bytes:
+    """The answer of a metrics store in which every site has what it is offered, at the Unix time `at`."""
+    status = [*_POINTSMAN, "rollout", "status", "sites", "--json", "--at", moment(at)]
+    done = subprocess.run(status, cwd=folder, capture_output=True, timeout=RUN_WITHIN_S, check=True)
+    labels: dict[str, Any] = {"__name__": "pointsman_report", "state": "running", "failed": "", "code": ""}
+    series = [
+        {"metric": labels | {"site": site, "active": decision["offered"]}, "value": [at, str(at)]}
+        for site, decision in json.loads(done.stdout)["sites"].items()
+    ]
+    return json.dumps({"status": "success", "data": {"resultType": "vector", "result": series}}).encode()
 
 
 @contextmanager
