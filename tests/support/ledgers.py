@@ -32,13 +32,13 @@ def settled(sites: list[str], time_zone: str = "UTC", **labels: str) -> Ledger:
 
 
 def changed(ledger: Ledger, name: str = "b", sequence: int = 2, sites: list[str] | None = None) -> Ledger:
-    """Return `ledger` with content `name` published for `sites`; for all without."""
+    """Return `ledger` with content `name` published for `sites`; for all without. A sequence is a revision."""
     new = [
         newcomer(site, name, sequence, entry.time_zone, **entry.labels)
         for site, entry in ledger.sites.items()
         if sites is None or site in sites
     ]
-    return publish(ledger, new, NOON, "abcdef")
+    return publish(ledger, new, NOON, f"{sequence:x}abcdef")
 
 
 def healthy(ledger: Ledger, now: int) -> dict[str, Report]:

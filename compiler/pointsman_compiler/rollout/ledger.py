@@ -44,12 +44,13 @@ class Offer(Struct, frozen=True, rename="camel"):
 
 
 class Unproven(Struct, frozen=True, rename="camel"):
-    """Changes that a site was offered and that have yet to prove themselves.
+    """Changes that a site was offered and that have yet to prove themselves, by the numbers of their publications.
 
-    `published` is the number of the oldest of them; the spread of the newest of them ends at `spread_ends`.
+    The spread of the `newest` ends at `spread_ends`.
     """
 
-    published: int
+    oldest: int
+    newest: int
     spread_ends: int
 
 
@@ -92,7 +93,10 @@ class Halt(Struct, frozen=True, rename="camel"):
 
 
 class Publication(Struct, frozen=True, rename="camel"):
-    """The last publication that changed something: when, of which revision, how many sites, and its own number."""
+    """The last publication that changed something: when, of which revision, how many sites, and its own number.
+
+    Those of one revision have one number: what is published in parts belongs together.
+    """
 
     at: int
     revision: str | None
@@ -166,7 +170,7 @@ def publish(
     `gone` was never there.
     """
     sites = dict(ledger.sites)
-    number = 1 if ledger.published is None else ledger.published.number + 1
+    number = _number(ledger.published, revision)
     changed = 0
     for new in newcomers:
         known = sites.get(new.site)
@@ -193,6 +197,12 @@ def publish(
     return msgspec.structs.replace(ledger, at=now, sites=sites, published=Publication(now, revision, changed, number))
 
 
+def _number(last: Publication | None, revision: str | None) -> int:
+    if last is None:
+        return 1
+    return last.number if revision is not None and revision == last.revision else last.number + 1
+
+
 def offer(entry: SiteEntry, site: str, spread: int, now: int) -> SiteEntry:
     """Return `entry` with what is desired offered, to be taken within `spread` seconds.
 
@@ -205,13 +215,14 @@ def offer(entry: SiteEntry, site: str, spread: int, now: int) -> SiteEntry:
         since = ends = ceil(entry.offered.turn(site))
         entry = _without_offer(entry)
     made = Offer(entry.desired, since, ends, entry.waits_since)
-    unproven = () if entry.offered is None else _and_then(entry.unproven, Unproven(entry.waits_since, ends))
+    last = Unproven(entry.waits_since, entry.published, ends)
+    unproven = () if entry.offered is None else _and_then(entry.unproven, last)
     return msgspec.structs.replace(entry, offered=made, before=entry.offered, unproven=unproven)
 
 
 def _and_then(unproven: tuple[Unproven, ...], last: Unproven) -> tuple[Unproven, ...]:
     first, *later = (*unproven, last)
-    return (first, Unproven(later[0].published, last.spread_ends)) if later else (first,)
+    return (first, Unproven(later[0].oldest, last.newest, last.spread_ends)) if later else (first,)
 
 
 def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tuple[str, ...]]:
@@ -232,7 +243,7 @@ def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tu
 def _without_offer(entry: SiteEntry) -> SiteEntry:
     assert entry.offered is not None
     brought = entry.offered.brings
-    unproven = tuple(each for each in entry.unproven if each.published < brought)
+    unproven = tuple(each for each in entry.unproven if each.oldest < brought)
     return msgspec.structs.replace(entry, offered=entry.before, before=None, waits_since=brought, unproven=unproven)
 
 

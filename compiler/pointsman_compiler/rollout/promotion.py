@@ -7,10 +7,11 @@ themselves are on trial, never more of them than the ring's `atOnce`. They are j
 * of those whose spread and soak are over, enough have reported → these have proven themselves, and make room;
 * else they stay on trial.
 
-A site waits for all that was published no later than its own change and has yet to prove itself in an earlier ring, or
-to be offered there, sites that are pinned aside. What is published later does not hold it up: else small changes that
-come all the time would let no later ring move, ever. For the same reason those that wait longest move first, a change
-on top of another takes nothing from the time that the first has had, and a site's turn is not put off (see `ledger`).
+A site waits for what was published together with its own change and has yet to prove itself in an earlier ring, or to
+be offered there, sites that are pinned aside. What was published before or after that does not hold it up: else small
+changes that come all the time would let no later ring move, ever, nor would one site that is away. For the same reason
+those that wait longest move first, a change on top of another takes nothing from the time that the first has had, and a
+site's turn is not put off (see `ledger`).
 
 What was offered and is no longer desired (a fix came after it) is no failure any more; its halt stays all the same. A
 site that was offered nothing yet runs nothing that could break: it waits for no ring and no room, only for halts, pins
@@ -141,9 +142,13 @@ def _proven(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
 
 
 class _Held(Struct, frozen=True):
-    """A change in a ring that later changes wait for: until when it soaks (0: it has), or that it was not offered."""
+    """Changes in a ring that later rings wait for, by the numbers of their publications.
 
-    published: int
+    They soak until `ends` (0: not at all), or were not offered yet.
+    """
+
+    oldest: int
+    newest: int
     ends: int = 0
     is_new: bool = False
     is_pending: bool = False
@@ -156,17 +161,16 @@ class _Passed:
         self._trial = trial
         self._held = held
         self._now = now
-        self._oldest = min((each.published for each in held), default=None)
-        self._reasons: dict[int, str] = {}
+        self._reasons: dict[tuple[int, int], str] = {}
 
-    def holds_up(self, published: int) -> str:
-        """Return why a change of that publication waits for this ring; nothing where it does not."""
-        if self._oldest is None or self._oldest > published:
-            return ""
-        if published not in self._reasons:
-            what = self._what([each for each in self._held if each.published <= published])
-            self._reasons[published] = f"waits for ring {self._trial.ring.name}: {what}"
-        return self._reasons[published]
+    def holds_up(self, entry: SiteEntry) -> str:
+        """Return why the changes that the site waits for wait for this ring; nothing where they do not."""
+        oldest, newest = entry.waits_since, entry.published
+        if (oldest, newest) not in self._reasons:
+            held = [each for each in self._held if each.oldest <= newest and each.newest >= oldest]
+            reason = f"waits for ring {self._trial.ring.name}: {self._what(held)}" if held else ""
+            self._reasons[oldest, newest] = reason
+        return self._reasons[oldest, newest]
 
     def _what(self, held: Sequence[_Held]) -> str:
         proving = [each for each in held if not each.is_pending and not each.is_new]
@@ -195,7 +199,7 @@ def _moved(
         is_first = entry.offered is None
         if (freeze := freeze_of(ring.name, entry.time_zone, now // MINUTE_S)) is not None:
             return f"frozen: {freeze.because}"
-        if not is_first and (reason := next(filter(None, (each.holds_up(entry.published) for each in passed)), "")):
+        if not is_first and (reason := next(filter(None, (each.holds_up(entry) for each in passed)), "")):
             return reason
         if (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
             return f"its turn in the spread would be frozen: {freeze.because}"
@@ -223,7 +227,7 @@ def _moved(
             if reason := why_not(ring, site, entry, after, room):
                 decisions[site] = Decision(ring.name, "inconclusive", reason)
                 if not is_first:
-                    held += [*_unproven(entry, ring), _Held(entry.waits_since, is_pending=True)]
+                    held += [*_unproven(entry, ring), _Held(entry.waits_since, entry.published, is_pending=True)]
                 continue
             sites[site] = after
             moved.append(site)
@@ -235,9 +239,11 @@ def _moved(
 
 
 def _unproven(entry: SiteEntry, ring: Ring, *, is_new: bool = False) -> list[_Held]:
-    ends = [(each.published, each.spread_ends + ring.soak) for each in entry.unproven]
-    last = len(ends) - 1
-    return [_Held(published, end, is_new and n == last) for n, (published, end) in enumerate(ends)]
+    last = len(entry.unproven) - 1
+    return [
+        _Held(each.oldest, each.newest, each.spread_ends + ring.soak, is_new and number == last)
+        for number, each in enumerate(entry.unproven)
+    ]
 
 
 def _settled(ring: Ring, entry: SiteEntry, pin: Pin | None) -> Decision:

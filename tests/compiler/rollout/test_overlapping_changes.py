@@ -34,7 +34,14 @@ def test_what_is_published_later_does_not_hold_up_a_change() -> None:
     assert promotion.moved == (*LABS, "lyon", "utrecht")
 
 
-def test_what_is_published_later_waits_for_its_own_change_in_the_earlier_ring() -> None:
+def test_a_site_that_is_away_holds_up_no_change_that_did_not_come_with_its_own() -> None:
+    ledger = promote(changed(settled(FLEET), sites=["lab-1"]), TWO_RINGS, {}, NOON).ledger
+    ledger = changed(ledger, "c", 3, ["lyon"])
+
+    assert promote(ledger, TWO_RINGS, {}, NOON + SOAKED_S).moved == ("lyon",)
+
+
+def test_a_change_waits_for_all_that_it_brings_in_the_earlier_ring() -> None:
     ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
     ledger = changed(ledger, "c", 3, ["lab-1", "lyon"])
 
@@ -48,6 +55,35 @@ def test_what_is_published_later_waits_for_its_own_change_in_the_earlier_ring() 
     assert first.moved == ("utrecht",)
     assert first.decisions["lyon"].reason == "waits for ring lab: 5 min of its spread and soak"
     assert last.moved == ("lyon",)
+
+
+def test_a_small_change_on_top_of_one_that_waits_goes_on_waiting_for_that() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    ledger = changed(ledger, "c", 3, ["lyon"])
+
+    early = promote(ledger, TWO_RINGS, healthy(ledger, NOON + 60), NOON + 60)
+
+    assert early.decisions["lyon"].reason == "waits for ring lab: 10 min of its spread and soak"
+
+
+def test_of_many_changes_on_top_of_each_other_none_is_forgotten() -> None:
+    ledger = settled(FLEET)
+    for step, sites in enumerate((["lab-1"], ["lab-1", "utrecht"], ["lab-1"])):
+        now = NOON + step * 60
+        ledger = promote(changed(ledger, "bcd"[step], 2 + step, sites), TWO_RINGS, healthy(ledger, now), now).ledger
+
+    promotion = promote(ledger, TWO_RINGS, healthy(ledger, NOON + 180), NOON + 180)
+
+    assert promotion.decisions["utrecht"].reason == "waits for ring lab: 10 min of its spread and soak"
+
+
+def test_what_is_published_in_parts_of_one_revision_belongs_together() -> None:
+    parts = changed(changed(settled(FLEET), sites=LABS), sites=["lyon", "utrecht"])
+
+    promotion = promote(parts, TWO_RINGS, {}, NOON)
+
+    assert promotion.moved == ("lab-1", "lab-2")
+    assert promotion.decisions["lyon"].reason == "waits for ring lab: 2 of its sites begin now"
 
 
 def test_a_site_that_changes_all_the_time_proves_its_changes_all_the_same() -> None:
@@ -128,7 +164,7 @@ def test_a_failure_that_was_mended_in_one_ring_alone_is_no_proof_for_the_others(
 
 def test_those_that_wait_longest_move_first() -> None:
     rules = Rules(1, (Ring("rest", soak=0, at_once=1),), spread=0)
-    ledger = changed(changed(settled(["s1", "s2"]), sites=["s2"]), sites=["s1"])
+    ledger = changed(changed(settled(["s1", "s2"]), sites=["s2"]), "b", 3, ["s1"])
 
     assert promote(ledger, rules, {}, NOON).moved == ("s2",)
     later = changed(ledger, "c", 4, ["s2"])
@@ -138,8 +174,8 @@ def test_those_that_wait_longest_move_first() -> None:
 def test_what_has_soaked_makes_room_while_what_came_later_is_still_silent() -> None:
     rules = Rules(1, (Ring("rest", soak=600, at_once=2, least_reports=2),), spread=0)
     ledger = promote(changed(settled(["s1", "s2", "s3"]), sites=["s1"]), rules, {}, NOON).ledger
-    ledger = promote(changed(ledger, "b", 2, ["s2"]), rules, {}, NOON + 300).ledger
-    ledger = changed(ledger, "b", 2, ["s3"])
+    ledger = promote(changed(ledger, "b", 3, ["s2"]), rules, {}, NOON + 300).ledger
+    ledger = changed(ledger, "b", 4, ["s3"])
     now = NOON + 600
 
     promotion = promote(ledger, rules, {"s1": healthy(ledger, now)["s1"]}, now)

@@ -239,7 +239,7 @@ def test_the_summary_says_where_a_change_is_and_what_it_waits_for() -> None:
     health = healthy(ledger, NOON + 60)
 
     assert summarize(ledger, TWO_RINGS, health, NOON + 60) == (
-        "published 2026-11-25T12:00:00Z (abcdef): 2 of 4 sites have been offered it\n"
+        "published 2026-11-25T12:00:00Z (2abcdef): 2 of 4 sites have been offered it\n"
         "ring              sites  offered  on trial\n"
         "lab                   2        2  2 healthy\n"
         "rest                  2        0  -\n"

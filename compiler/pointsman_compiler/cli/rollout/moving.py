@@ -35,7 +35,7 @@ REASONS_SHOWN = 12
 @repository_option
 @keys_option
 @click.option("--trust", metavar="FILE", multiple=True, help="Bundles must be signed by such a key (repeatable).")
-@click.option("--revision", metavar="TEXT", help="Of the configuration; shown by `status`.")
+@click.option("--revision", metavar="TEXT", help="Of the configuration; what is published of one counts as one.")
 @click.option("--remove", "gone", metavar="SITE", multiple=True, help="A site that is no more (repeatable).")
 @click.option("--everything", is_flag=True, help="Send every file, also what was sent before.")
 @command_option
