@@ -1,5 +1,9 @@
-"""The rollout workflow, run by run, on a real repository of a rollout, with a forge that has one release."""
+"""The rollout workflow, run by run, on a real repository of a rollout, with a forge that has one release.
 
+What `pointsman init` lays down of it is written by `REGENERATE=1 pytest tests/pipelines/test_rollout_workflow.py`.
+"""
+
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,12 @@ from support.workflows import Runner, filled, holds, is_run, load, steps
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
+STARTER = ROOT / "compiler" / "pointsman_compiler" / "starter" / "github-rollout.yml"
+INSTALLATION = """\
+        run: |
+          make setup
+          echo "$PWD/.venv/bin" >>"$GITHUB_PATH"
+"""
 WORKFLOW = load(WORKFLOWS / "rollout.yml")
 APPROVE, JOB = WORKFLOW["jobs"]["approve"], WORKFLOW["jobs"]["rollout"]
 PROMOTES, REFRESHES = (schedule["cron"] for schedule in WORKFLOW["on"]["schedule"])
@@ -20,7 +30,7 @@ RULES = "version: 1\nrings:\n  - {name: lab, sites: [lab], soak: 0}\n  - {name: 
 GH = """\
 #!/bin/bash
 case "$1 $2" in
-"release list") echo bundles-7 ;;
+"release list") [[ ! -d ../released ]] || echo bundles-7 ;;
 "release download") mkdir -p bundles; cp ../released/*.bundle bundles/ ;;
 "api repos/o/r/commits/bundles-7") echo 0123456789abcdef ;;
 "workflow run") printf '%s\\n' "$@" >../started ;;
@@ -41,6 +51,7 @@ def started(by: str, run: int = 1, branch: str = "main") -> dict[str, str | bool
         "github.event.schedule": "" if is_by_hand else by,
         "inputs.command": by if is_by_hand else "",
         "inputs.because": "calls from Lyon" if is_by_hand else "",
+        "vars.POINTSMAN_ROLLOUT": "yes",
         "cancelled()": False,
         "failure()": False,
     }
@@ -96,7 +107,7 @@ def run_job(runner: Runner, by: str) -> dict[str, int]:
         names = {
             **runner.expressions,
             "env.COMMAND": environment["COMMAND"],
-            "steps.fetched.outputs.there": runner.outputs.get("there", "") if codes else "",
+            "steps.fetched.outcome": "success" if codes.get(FETCH) == 0 else "failure",
         }
         if is_run(step, has_failed=any(codes.values())) and ("if" not in step or holds(step["if"], names)):
             codes[step["name"]] = runner.run(step, **environment).returncode
@@ -124,12 +135,36 @@ def test_each_run_does_what_it_was_started_for(runner: Runner) -> None:
     assert len(list((served / "targets").glob("*.bundle"))) == 2
 
 
+def test_before_anything_was_released_the_rest_is_done(runner: Runner) -> None:
+    shutil.rmtree(runner.folder.parent / "released")
+
+    assert run_job(runner, PROMOTES) == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, REFRESH: 0, SAY: 0}
+
+
 def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
     runner.expressions = {**runner.expressions, "secrets.POINTSMAN_FETCH": ""}
 
     for by in (PROMOTES, REFRESHES, *COMMANDS):
-        assert run_job(runner, by) == {FETCH: 0}
-        assert "there is no secret POINTSMAN_FETCH" in runner.summary
+        (failed,) = run_job(runner, by).items()
+        assert failed[0] == FETCH
+        assert failed[1] != 0
+
+
+def test_where_there_is_no_rollout_no_job_runs() -> None:
+    jobs = [APPROVE, JOB, load(WORKFLOWS / "bundles.yml")["jobs"]["rollout"]]
+
+    for by in (PROMOTES, REFRESHES, *COMMANDS):
+        assert not any(holds(job["if"], {**started(by), "vars.POINTSMAN_ROLLOUT": ""}) for job in jobs)
+
+
+def test_what_init_lays_down_is_this_workflow_with_another_installation() -> None:
+    ours = (WORKFLOWS / "rollout.yml").read_text()
+    assert ours.count(INSTALLATION) == 1
+    theirs = ours.replace(INSTALLATION, "        run: pip install -r requirements.txt\n")
+    if os.environ.get("REGENERATE") == "1":
+        STARTER.write_text(theirs)
+
+    assert STARTER.read_text() == theirs
 
 
 def test_what_lets_sites_move_is_approved_and_a_halt_is_not() -> None:

