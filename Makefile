@@ -94,8 +94,8 @@ floors: setup
 # Pipelines of this repository and of the ones that `pointsman init` makes. Without network: what is pinned is believed.
 STARTER := compiler/pointsman_compiler/starter
 workflows: setup
-	@$(BIN)/zizmor --offline --quiet --no-progress .github $(STARTER)/github-workflow.yml
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml $(STARTER)/github-workflow.yml
+	@$(BIN)/zizmor --offline --quiet --no-progress .github $(STARTER)/github-*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml $(STARTER)/github-*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci $(STARTER)/gitlab-ci.yml
 

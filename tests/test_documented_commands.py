@@ -50,6 +50,12 @@ ON_ROLLOUTS = "rollout.md"
 WRITTEN_PORTS = ("9000", "9443", "9801", "9802")
 SETTLE_WITHIN_S = 20.0
 POLL_EVERY_S = 0.05
+_ON_ROLLOUTS = {
+    " --health https://metrics.example": "",
+    "--key env:TARGETS …": "--key env:TARGETS --key env:SNAPSHOT --key env:TIMESTAMP",
+    "rsync -a deploy@fleet.example:/srv/rollout/ repository/": "mv repository served && cp -r served repository",
+    "rsync -a --files-from=- . deploy@fleet.example:/srv/rollout/": "xargs cp --parents -t ../served",
+}
 PROGRAMS: dict[str, click.Group] = {
     "pointsman": compiler_program,
     "pointsman-agent": agent_program,
@@ -134,8 +140,10 @@ async def test_the_page_on_reviews_does_what_it_says(tmp_path: Path) -> None:
 
 @needs("git")
 async def test_the_page_on_rollouts_does_what_it_says(tmp_path: Path) -> None:
-    """But for the metrics store, which `make rollout-demo` has, and what only an agent elsewhere can do."""
-    keys = " ".join(f"--key env:{role}" for role in ("TARGETS", "SNAPSHOT", "TIMESTAMP"))
+    """But for the metrics store, which `make rollout-demo` has, and what only an agent elsewhere can do.
+
+    A folder stands for the web server.
+    """
     prepared = (
         f"{_ON_FAILURE} mkdir repo; cd repo; git init --quiet; cp -r {ROOT / 'sites'} sites; git add sites\n"
         "git -c user.name=a -c user.email=a@example commit --quiet -m one\n"
@@ -147,14 +155,19 @@ async def test_the_page_on_rollouts_does_what_it_says(tmp_path: Path) -> None:
         assert await shell.run(prepared) == ""
         printed = []
         for line in prompted(ON_ROLLOUTS):
-            here = line.replace(" --health https://metrics.example", "").replace("--key env:TARGETS …", keys)
+            here = line
+            for written, instead in _ON_ROLLOUTS.items():
+                here = here.replace(written, instead)
             printed.append(await shell.run(f"({here})" if here.startswith("cd ") else here))
             assert "FAILED" not in printed[-1], f"{here}\n{printed[-1]}"
             if here.startswith("cd "):
                 await shell.run(exported)
+        served = await shell.run("pointsman rollout status sites --repository served")
     assert "root-3.key" in printed[2]
     assert "3 sites moved" in printed[4]
     assert "3 of 3 sites have been offered it" in printed[5]
+    assert "halted: calls from Lyon" in printed[-1]
+    assert "calls from Lyon" in served
 
 
 async def test_an_agent_that_others_reach_starts_as_the_page_on_its_interface_says(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A configuration repository to start from: file → content. Pure, but for this package's own data.
 
-The example sites are those of Pointsman's own repository; a test holds the two together.
+The example sites and the rollout's workflow are those of Pointsman's own repository; tests hold them together.
 """
 
 from collections.abc import Iterator
@@ -20,6 +20,7 @@ _PLACES: Final = {
     "gitignore": ".gitignore",
     "pre-commit-config.yaml": ".pre-commit-config.yaml",
     "github-workflow.yml": ".github/workflows/sites.yml",
+    "github-rollout.yml": ".github/workflows/rollout.yml",
     "gitlab-ci.yml": ".gitlab-ci.yml",
     "comment.py": "pipeline/comment.py",
     "CODEOWNERS": ".github/CODEOWNERS",

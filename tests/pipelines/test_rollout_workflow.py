@@ -1,25 +1,65 @@
-"""Every step of the rollout workflow, run on a real repository of a rollout, with a forge that has one release."""
+"""The rollout workflow, run by run, on a real repository of a rollout, with a forge that has one release.
 
+What `pointsman init` lays down of it is written by `REGENERATE=1 pytest tests/pipelines/test_rollout_workflow.py`.
+"""
+
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import pointsman
 from support.repositories import a_repository, commit
-from support.workflows import Runner, load, steps
+from support.workflows import Runner, filled, holds, is_run, load, steps
 
 ROOT = Path(__file__).parents[2]
-JOB = load(ROOT / ".github" / "workflows" / "rollout.yml")["jobs"]["rollout"]
+WORKFLOWS = ROOT / ".github" / "workflows"
+STARTER = ROOT / "compiler" / "pointsman_compiler" / "starter" / "github-rollout.yml"
+INSTALLATION = """\
+        run: |
+          make setup
+          echo "$PWD/.venv/bin" >>"$GITHUB_PATH"
+"""
+WORKFLOW = load(WORKFLOWS / "rollout.yml")
+APPROVE, JOB = WORKFLOW["jobs"]["approve"], WORKFLOW["jobs"]["rollout"]
+PROMOTES, REFRESHES = (schedule["cron"] for schedule in WORKFLOW["on"]["schedule"])
+COMMANDS = WORKFLOW["on"]["workflow_dispatch"]["inputs"]["command"]["options"]
 SITE = "version: 1\nsite: {site}\ntimeZone: Europe/Paris\nsupervision: local\nstations:\n  CP-1: {{}}\n"
 RULES = "version: 1\nrings:\n  - {name: lab, sites: [lab], soak: 0}\n  - {name: rest}\nspread: 0\n"
 GH = """\
 #!/bin/bash
 case "$1 $2" in
-"release list") echo bundles-7 ;;
+"release list") [[ ! -d ../released ]] || echo bundles-7 ;;
 "release download") mkdir -p bundles; cp ../released/*.bundle bundles/ ;;
 "api repos/o/r/commits/bundles-7") echo 0123456789abcdef ;;
+"workflow run") printf '%s\\n' "$@" >../started ;;
 *) echo "no such thing: $*" >&2; exit 1 ;;
 esac
 """
+FETCH, PUBLISH, PROMOTE = "Fetch the repository", "Publish what was released", "Promote"
+REFRESH, CLEAN, HALT_OR_RESUME, SAY = "Refresh", "Clean", "Halt or resume", "Say where it is"
+
+
+def started(by: str, run: int = 1, branch: str = "main") -> dict[str, str | bool]:
+    """Return what the names in expressions are in a run that is started `by` a schedule, or with a command by hand."""
+    is_by_hand = by in COMMANDS
+    return {
+        "github.workflow": WORKFLOW["name"],
+        "github.run_id": str(run),
+        "github.ref": f"refs/heads/{branch}",
+        "github.event.schedule": "" if is_by_hand else by,
+        "inputs.command": by if is_by_hand else "",
+        "inputs.because": "calls from Lyon" if is_by_hand else "",
+        "vars.POINTSMAN_ROLLOUT": "yes",
+        "cancelled()": False,
+        "failure()": False,
+    }
+
+
+def group(run: dict[str, str | bool]) -> str:
+    """Return the group of a whole run: one of a group runs or waits, and one waits behind it."""
+    return filled(WORKFLOW["concurrency"]["group"], run)
 
 
 @pytest.fixture
@@ -46,48 +86,133 @@ def runner(tmp_path: Path) -> Runner:
         "secrets.POINTSMAN_FETCH_KEY": "",
         "secrets.POINTSMAN_HEALTH_TOKEN": "",
         "github.token": "token",
-        "inputs.command": "halt",
-        "inputs.because": "calls from Lyon",
     }
     for role in ("targets", "snapshot", "timestamp"):
         expressions[f"secrets.POINTSMAN_{role.upper()}_KEY"] = (tmp_path / "keys" / f"{role}.key").read_text()
     environment = {"HOME": str(tmp_path), "GITHUB_REPOSITORY": "o/r"}
-    found = Runner(folder, tmp_path / "scratch", expressions, environment, [str(tmp_path / "bin")])
-    found.environment |= {name: found.value(text) for name, text in JOB["env"].items()}
-    return found
+    return Runner(folder, tmp_path / "scratch", expressions, environment, [str(tmp_path / "bin")])
 
 
-def test_a_release_is_published_promoted_refreshed_and_halted(runner: Runner) -> None:
-    by_name = {step["name"]: step for step in steps(JOB) if "run" in step and step["name"] != "Install"}
+def run_job(runner: Runner, by: str) -> dict[str, int]:
+    """Run the job that has the keys, on a machine with nothing but the checkout; return exit codes by step."""
+    for made in ("repository", "bundles"):
+        shutil.rmtree(runner.folder / made, ignore_errors=True)
+    for file in runner.scratch.iterdir():
+        file.unlink()
+    runner.expressions = {**runner.expressions, **started(by)}
+    environment = {name: runner.value(text) for name, text in JOB["env"].items()}
+    codes: dict[str, int] = {}
+    for step in steps(JOB):
+        if "run" not in step or step["name"] == "Install":
+            continue
+        names = {
+            **runner.expressions,
+            "env.COMMAND": environment["COMMAND"],
+            "steps.fetched.outcome": "success" if codes.get(FETCH) == 0 else "failure",
+        }
+        if is_run(step, has_failed=any(codes.values())) and ("if" not in step or holds(step["if"], names)):
+            codes[step["name"]] = runner.run(step, **environment).returncode
+    return codes
 
-    for name, step in by_name.items():
-        done = runner.run(step)
-        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
-    assert list(by_name) == [
-        "Fetch the repository",
-        "Publish what was released",
-        "Promote",
-        "Refresh",
-        "Clean",
-        "Halt or resume",
-        "Say where it is",
-    ]
-    assert "(0123456789ab): 2 of 2 sites have been offered it" in runner.summary
+def test_each_run_does_what_it_was_started_for(runner: Runner) -> None:
+    served, lies_there = runner.folder.parent / "served", runner.folder / "repository"
+
+    assert run_job(runner, "publish") == {FETCH: 0, PUBLISH: 0, SAY: 0}
+    assert "(0123456789ab): 0 of 2 sites have been offered it" in runner.summary
+    assert run_job(runner, "halt") == {FETCH: 0, HALT_OR_RESUME: 0, SAY: 0}
     assert "calls from Lyon" in runner.summary
-    served = runner.folder.parent / "served"
-    assert (served / "metadata" / "timestamp.json").read_bytes() == (
-        runner.folder / "repository" / "metadata" / "timestamp.json"
-    ).read_bytes()
+    # Past a halt nothing moves, and what is refreshed is refreshed all the same.
+    assert run_job(runner, PROMOTES) == {FETCH: 0, PUBLISH: 0, PROMOTE: 1, REFRESH: 0, SAY: 0}
+    assert "0 of 2 sites have been offered it" in runner.summary
+    assert run_job(runner, REFRESHES) == {FETCH: 0, REFRESH: 0, CLEAN: 0, SAY: 0}
+    assert run_job(runner, "refresh") == {FETCH: 0, REFRESH: 0, CLEAN: 0, SAY: 0}
+    assert run_job(runner, "resume") == {FETCH: 0, HALT_OR_RESUME: 0, SAY: 0}
+    assert run_job(runner, "promote") == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, REFRESH: 0, SAY: 0}
+    assert "2 of 2 sites have been offered it" in runner.summary
+
+    newest = [(folder / "metadata" / "timestamp.json").read_bytes() for folder in (served, lies_there)]
+    assert newest[0] == newest[1]
     assert len(list((served / "targets").glob("*.bundle"))) == 2
+
+
+def test_before_anything_was_released_the_rest_is_done(runner: Runner) -> None:
+    shutil.rmtree(runner.folder.parent / "released")
+
+    assert run_job(runner, PROMOTES) == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, REFRESH: 0, SAY: 0}
 
 
 def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
     runner.expressions = {**runner.expressions, "secrets.POINTSMAN_FETCH": ""}
-    (step,) = (step for step in steps(JOB) if step.get("name") == "Fetch the repository")
+
+    for by in (PROMOTES, REFRESHES, *COMMANDS):
+        (failed,) = run_job(runner, by).items()
+        assert failed[0] == FETCH
+        assert failed[1] != 0
+
+
+def test_where_there_is_no_rollout_no_job_runs() -> None:
+    jobs = [APPROVE, JOB, load(WORKFLOWS / "bundles.yml")["jobs"]["rollout"]]
+
+    for by in (PROMOTES, REFRESHES, *COMMANDS):
+        assert not any(holds(job["if"], {**started(by), "vars.POINTSMAN_ROLLOUT": ""}) for job in jobs)
+
+
+def test_what_init_lays_down_is_this_workflow_with_another_installation() -> None:
+    ours = (WORKFLOWS / "rollout.yml").read_text()
+    assert ours.count(INSTALLATION) == 1
+    theirs = ours.replace(INSTALLATION, "        run: pip install -r requirements.txt\n")
+    if os.environ.get("REGENERATE") == "1":
+        STARTER.write_text(theirs)
+
+    assert STARTER.read_text() == theirs
+
+
+def test_what_lets_sites_move_is_approved_and_a_halt_is_not() -> None:
+    approved = {by for by in (PROMOTES, REFRESHES, *COMMANDS) if holds(APPROVE["if"], started(by))}
+
+    assert approved == {PROMOTES, "promote", "resume"}
+    assert (APPROVE["environment"], JOB["environment"]) == ("rollout-approval", "rollout")
+    assert JOB["needs"] == "approve"
+    for by in (PROMOTES, REFRESHES, *COMMANDS):
+        assert holds(JOB["if"], started(by))
+        assert not holds(JOB["if"], {**started(by), "failure()": True}), "refused approval"
+        assert not any(holds(job["if"], started(by, branch="mine")) for job in (APPROVE, JOB))
+
+
+def test_no_two_runs_sign_at_one_time_and_none_pushes_out_another() -> None:
+    with_keys = [job for job in WORKFLOW["jobs"].values() if "secrets." in str(job)]
+
+    assert [job["concurrency"] for job in with_keys] == [{"group": "rollout", "queue": "max"}]
+
+
+def test_a_run_by_hand_waits_for_no_approval_of_another_run() -> None:
+    by_hand = [group(started(command, run)) for run, command in enumerate(COMMANDS * 2)]
+    scheduled = [group(started(by, run)) for run, by in enumerate([PROMOTES, REFRESHES] * 2)]
+
+    assert "concurrency" not in APPROVE, "what waits for its approval holds its place"
+    assert WORKFLOW["concurrency"].keys() == {"group"}, "nothing is cancelled while it signs"
+    assert len({*by_hand, *scheduled}) == len(by_hand) + 2
+    assert "rollout" not in {name.lower() for name in (*by_hand, *scheduled)}, "the queue of those that sign"
+
+
+def test_an_approval_that_comes_late_goes_by_the_rules_of_now() -> None:
+    assert steps(JOB)[0]["with"]["ref"] == "main"
+
+
+def test_a_release_starts_its_publication(runner: Runner) -> None:
+    jobs = load(WORKFLOWS / "bundles.yml")["jobs"]
+    (step,) = steps(jobs["rollout"])
 
     done = runner.run(step)
 
     assert done.returncode == 0, done.stderr
-    assert "there is no secret POINTSMAN_FETCH" in runner.summary
-    assert all("steps.fetched.outputs.there" in each["if"] for each in steps(JOB)[2:])
+    words: list[Any] = (runner.folder.parent / "started").read_text().split()
+    assert words[:3] == ["workflow", "run", "rollout.yml"]
+    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+        "--repo": "o/r",
+        "--ref": "main",
+        "--field": "command=publish",
+    }
+    assert "publish" in COMMANDS
+    assert jobs["rollout"]["needs"] == "publish"

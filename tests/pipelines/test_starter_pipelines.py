@@ -8,7 +8,7 @@ import pytest
 from support.command import pointsman
 from support.forges import TOKEN, a_forge
 from support.repositories import a_repository, commit, git
-from support.workflows import Runner, is_run, load, steps
+from support.workflows import Runner, filled, holds, is_run, load, steps
 
 LYON = "sites/fr/lyon-part-dieu.yaml"
 INSTALLS = ("pip install", "apt-get")
@@ -80,6 +80,36 @@ def test_on_github_what_is_merged_is_compiled_and_signed(runner: Runner, tmp_pat
     assert len(list((runner.folder / "bundles").iterdir())) == 3
     bundle = runner.folder / "bundles" / "lyon-part-dieu.bundle"
     assert pointsman("verify", bundle, "--trust", tmp_path / "release.pub").returncode == 0
+
+
+def test_on_github_what_is_signed_becomes_a_release_that_is_published(runner: Runner, tmp_path: Path) -> None:
+    jobs = load(runner.folder / ".github" / "workflows" / "sites.yml")["jobs"]
+    rollout = load(runner.folder / ".github" / "workflows" / "rollout.yml")
+    pointsman("keygen", tmp_path / "release")
+    runner.expressions = {**runner.expressions, "secrets.POINTSMAN_KEY": (tmp_path / "release.key").read_text()}
+    (tmp_path / "gh").write_text('#!/bin/bash\necho "$*" >>../done\n')
+    (tmp_path / "gh").chmod(0o755)
+    runner.path.append(str(tmp_path))
+    runner.environment |= {"GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": git(runner.folder, "rev-parse", "HEAD")}
+
+    run_all(runner, jobs["compile"])
+    outputs = {
+        f"needs.compile.outputs.{name}": filled(text, {"steps.compile.outputs.sequence": runner.outputs[name]})
+        for name, text in jobs["compile"]["outputs"].items()
+    }
+    runner.expressions = {**runner.expressions, **outputs}
+    run_all(runner, jobs["release"])
+    run_all(runner, jobs["publish"])
+
+    released, started = (tmp_path / "done").read_text().splitlines()
+    bundle = runner.folder / "bundles" / "lyon-part-dieu.bundle"
+    sequence = json.loads(pointsman("show", bundle, "--json").stdout)["sequence"]
+    assert released.startswith(f"release create bundles-{sequence} bundles/")
+    assert "bundles/lyon-part-dieu.bundle" in released
+    assert started == "workflow run rollout.yml --repo o/r --ref main --field command=publish"
+    assert "publish" in rollout["on"]["workflow_dispatch"]["inputs"]["command"]["options"]
+    assert (jobs["release"]["needs"], jobs["publish"]["needs"]) == ("compile", "release")
+    assert not holds(jobs["release"]["if"], {"vars.POINTSMAN_ROLLOUT": ""})
 
 
 def test_on_gitlab_a_merge_request_is_checked_planned_and_commented(runner: Runner) -> None:

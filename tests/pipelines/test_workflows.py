@@ -11,7 +11,7 @@ from support.workflows import load
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "compiler" / "pointsman_compiler" / "starter"
-WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), STARTER / "github-workflow.yml"]
+WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), *sorted(STARTER.glob("github-*.yml"))]
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 ACTIONLINT = ROOT / "tests" / "support" / "actionlint"
 WITHIN_S = 30.0

@@ -1,6 +1,6 @@
 """Pipelines as data, and their `run:` steps as a runner would run them: bash, files for outputs, nothing inherited.
 
-Expressions stand in `env:`, `with:` and `if:` only, and are looked up in what the test says they are.
+Expressions stand in `env:`, `with:` and `if:` only, never in a script; a test says what the names in them are.
 """
 
 import os
@@ -16,11 +16,36 @@ import yaml
 
 WITHIN_S: Final = 60.0
 _EXPRESSION: Final = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+_WORD: Final = re.compile(r"""\s*('[^']*'|"[^"]*"|&&|\|\||[!=]=|[!()]|[\w.$-]+(?:\(\))?)\s*""")
+_IN_PYTHON: Final = {"&&": "and", "||": "or", "!": "not", **{same: same for same in ("==", "!=", "(", ")")}}
 
 
 def load(path: Path) -> Any:
     """Return what a pipeline's file says; `on` is the text that it is, not YAML 1.1's truth."""
     return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+
+
+def evaluated(expression: str, values: Mapping[str, str | bool]) -> str | bool:
+    """Return what an expression of GitHub, or a condition of GitLab, comes to; a name that has no value is a KeyError.
+
+    Only operators that Python has, too, with the same precedence: `&&`, `||`, `==`, `!=`, and `!` before a call.
+    """
+    assert not _WORD.sub("", expression), f"this is more than names, texts and operators: {expression}"
+    words = _WORD.findall(expression)
+    python = (_IN_PYTHON.get(word) or (word if word[0] in "'\"" else repr(values[word])) for word in words)
+    found: str | bool = eval(" ".join(python), {"__builtins__": {}})  # our own files
+    return found
+
+
+def holds(condition: str, values: Mapping[str, str | bool]) -> bool:
+    """Return whether a condition holds, with `${{ }}` around it or not."""
+    match = _EXPRESSION.fullmatch(condition.strip())
+    return bool(evaluated(match[1] if match else condition, values))
+
+
+def filled(text: str, values: Mapping[str, str | bool]) -> str:
+    """Return `text` with its `${{ }}` replaced by what they come to."""
+    return _EXPRESSION.sub(lambda match: str(evaluated(match[1], values)), text)
 
 
 def steps(job: Any) -> list[dict[str, Any]]:
@@ -39,12 +64,12 @@ def is_run(step: Mapping[str, Any], *, has_failed: bool) -> bool:
 class Runner:
     """A job on one machine: a folder that is checked out, and what its steps leave for later ones.
 
-    `expressions` are the values of all expressions that occur. `environment` is what the runner itself sets.
+    `expressions` are the values of all names in expressions. `environment` is what the runner itself sets.
     """
 
     folder: Path
     scratch: Path
-    expressions: Mapping[str, str]
+    expressions: Mapping[str, str | bool]
     environment: dict[str, str] = field(default_factory=dict)
     path: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
@@ -92,8 +117,8 @@ class Runner:
             self.expressions = outer
 
     def value(self, text: str) -> str:
-        """Return `text` with its expressions replaced; one that the test does not know is a KeyError."""
-        return _EXPRESSION.sub(lambda match: self.expressions[match[1]], text)
+        """Return `text` with its expressions replaced; a name that the test does not know is a KeyError."""
+        return filled(text, self.expressions)
 
     @property
     def outputs(self) -> dict[str, str]:

