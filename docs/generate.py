@@ -171,15 +171,14 @@ def _help_texts() -> str:
     return "\n\n".join(text for name, program in programs.items() for text in _helps(name, program))
 
 
-def _helps(name: str, program: click.Group) -> Iterator[str]:
-    top = click.Context(program, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
-    yield f"## {name}\n\n```text\n{program.get_help(top)}\n```"
-    for command_name in program.list_commands(top):
-        command = program.commands[command_name]
-        context = click.Context(
-            command, info_name=command_name, parent=top, terminal_width=WIDTH, max_content_width=WIDTH
-        )
-        yield f"### {name} {command_name}\n\n```text\n{command.get_help(context)}\n```"
+def _helps(name: str, program: click.Command, parent: click.Context | None = None) -> Iterator[str]:
+    """Yield the help of a program and of all below it, each under its whole name."""
+    own = click.Context(program, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+    heading = "##" if parent is None else "###"
+    yield f"{heading} {own.command_path}\n\n```text\n{program.get_help(own)}\n```"
+    if isinstance(program, click.Group):
+        for command_name in program.list_commands(own):
+            yield from _helps(command_name, program.commands[command_name], own)
 
 
 def _overlay() -> str:
