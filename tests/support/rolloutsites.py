@@ -9,7 +9,7 @@ import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from pointsman_agent.sources.fetching import BoundedFetcher
-from pointsman_agent.sources.tuf import TufSource
+from pointsman_agent.sources.tuf import TufSource, turn_of
 from pointsman_compiler.rollout.ledger import Content, Ledger, Newcomer, publish
 from pointsman_compiler.rollout.promotion import promote
 from pointsman_compiler.rollout.repository import Repository, bundle_name, create
@@ -19,6 +19,7 @@ from pointsman_schema.canonical import canonical_bytes, digest_of
 from pointsman_schema.envelope import seal
 from support.sites import SITE
 from support.small_bundle import small_bundle
+from tuf.api.metadata import TargetFile
 
 OTHER = "x"
 RULES = Rules(1, (Ring("all", soak=0),), spread=0)
@@ -79,6 +80,13 @@ class Fleet:
     def ledger(self) -> Ledger:
         """What the repository remembers."""
         return Repository(self.folder / "repository").ledger()
+
+    def turn(self) -> datetime:
+        """When the test's site is to take what it is offered."""
+        offer = self.ledger().sites[SITE].offered
+        assert offer is not None
+        custom = {"notBefore": offer.since, "spread": self.rules.spread}
+        return turn_of(TargetFile(1, {"sha256": offer.content.sha256}, f"{SITE}.bundle", {"custom": custom}), SITE)
 
     def refresh(self, now: datetime) -> None:
         """Sign the timestamp anew, as of `now`."""
