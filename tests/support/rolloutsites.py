@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
-import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from pointsman_agent.sources.fetching import BoundedFetcher
@@ -121,6 +120,7 @@ class Follower:
         self.told: list[str] = []
         self.messages: list[str] = []
         self._is_stale = False
+        self._looked = trio.Event()
         self.clock = SettableClock()
         self._fetcher = BoundedFetcher(file_within_s=file_within_s)
         self.source = TufSource(
@@ -135,24 +135,13 @@ class Follower:
         )
 
     async def look(self) -> None:
-        """Let the source look once."""
-        looked = trio.Event()
-        look = self.source._look
-
-        def seen() -> object:
-            try:
-                return look()
-            finally:
-                trio.from_thread.run_sync(looked.set)
-
-        self.source._look = seen  # type: ignore[method-assign,assignment]  # so that a test waits for a look, not a time
+        """Let the source look once; once it says whether it is stale, it tells and offers without another wait."""
+        self._looked = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.source.follow, self._offer, self._fail)
             with trio.fail_after(LOOK_WITHIN_S):
-                await looked.wait()
-                await trio.testing.wait_all_tasks_blocked(0.05)
+                await self._looked.wait()
             nursery.cancel_scope.cancel()
-        self.source._look = look  # type: ignore[method-assign]
 
     def stale(self) -> bool:
         """What was told last."""
@@ -167,3 +156,4 @@ class Follower:
 
     def _on_stale(self, is_stale: bool) -> None:
         self._is_stale = is_stale
+        self._looked.set()
