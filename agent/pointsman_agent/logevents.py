@@ -48,9 +48,11 @@ EVENTS: Final = {
     "pushing failed": "A fault of the agent itself where it pushes its state. It goes on after a while. "
     "Please report it.",
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
-    "report not kept": "The state could not be kept on the disk until the metrics store takes it. Make room on the "
-    "disk.",
+    "report not kept": "The state could not be kept on the disk until the metrics store takes it. The newest waits in "
+    "memory. Make room on the disk.",
     "reports are sent again": "The metrics store of `--push` takes reports again; those that waited are sent first.",
+    "reports cannot be read from the disk; they are passed over": "Files in `STATE/push` are gone, damaged, or belong "
+    "to somebody else. Told once. What can be read after a restart is sent then.",
     "reports wait: the metrics store does not take them": "The metrics store of `--push` is away or refuses us. "
     "Reports are kept on the disk meanwhile.",
     "rollout is fresh again": "The rollout's metadata is believed again.",
@@ -80,7 +82,8 @@ EVENTS: Final = {
     "answered Pending until it is right.",
     "the journal stores again": "The fault is over.",
     "the metrics store refuses a report for what it says; it is let go": (
-        "The metrics store of `--push` answered that a report is wrong. Please report it."
+        "The metrics store of `--push` answered that a report is wrong (`status` 400: please report it) or too large "
+        "(413: let the store, or the web server before it, take 1 MiB)."
     ),
     "the rollout's metadata has ended": "See `rollout is stale`.",
     "too many handshakes": "More connect at once than are let in; they come again.",

@@ -97,11 +97,7 @@ async def test_a_site_waits_for_its_part_of_the_spread(tmp_path: Path) -> None:
     fleet.offer(1)
     with repository_server(fleet.folder / "repository") as server:
         follower = Follower(fleet, server.url)
-        offer = fleet.ledger().sites[SITE].offered
-        assert offer is not None
-        custom = {"notBefore": offer.since, "spread": 3600}
-        target = TargetFile(1, {"sha256": offer.content.sha256}, f"{SITE}.bundle", {"custom": custom})
-        turn = turn_of(target, SITE)
+        turn = fleet.turn()
 
         follower.clock.at = turn - timedelta(seconds=1)
         await follower.look()

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tuf.ngclient import Updater
 
 KEYS = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
 
-Answer = Callable[[SimpleHTTPRequestHandler], bool]
+Answer = Callable[[BaseHTTPRequestHandler], bool]
 """What happens to a request; False: it is answered as usual."""
 
 
@@ -57,14 +57,14 @@ def repository_server(folder: Path) -> Iterator[RepositoryServer]:
             thread.join()
 
 
-def endless(handler: SimpleHTTPRequestHandler) -> bool:
+def endless(handler: BaseHTTPRequestHandler) -> bool:
     """Answer with data that never ends."""
     begin(handler)
     while True:
         handler.wfile.write(b" " * 65536)
 
 
-def dripping(handler: SimpleHTTPRequestHandler) -> bool:
+def dripping(handler: BaseHTTPRequestHandler) -> bool:
     """Answer with a byte now and then, for ever."""
     begin(handler)
     while True:
@@ -75,7 +75,7 @@ def dripping(handler: SimpleHTTPRequestHandler) -> bool:
 def dripping_outside_the_body(start: bytes, piece: bytes) -> Answer:
     """Answer with `start` of an answer, and then `piece` of what comes before its content now and then, for ever."""
 
-    def answer(handler: SimpleHTTPRequestHandler) -> bool:
+    def answer(handler: BaseHTTPRequestHandler) -> bool:
         handler.connection.sendall(b"HTTP/1.1 " + start)
         while True:
             handler.connection.sendall(piece)
@@ -84,13 +84,13 @@ def dripping_outside_the_body(start: bytes, piece: bytes) -> Answer:
     return answer
 
 
-def unavailable(handler: SimpleHTTPRequestHandler) -> bool:
+def unavailable(handler: BaseHTTPRequestHandler) -> bool:
     """Answer that it is away."""
     handler.send_error(503)
     return True
 
 
-def begin(handler: SimpleHTTPRequestHandler) -> None:
+def begin(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
 

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import trio
-import trio.testing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from pointsman_agent.sources.fetching import BoundedFetcher
-from pointsman_agent.sources.tuf import TufSource
+from pointsman_agent.sources.tuf import TufSource, turn_of
 from pointsman_compiler.rollout.creation import create
 from pointsman_compiler.rollout.ledger import Content, Ledger, Newcomer, publish
 from pointsman_compiler.rollout.promotion import promote
@@ -20,6 +19,7 @@ from pointsman_schema.canonical import canonical_bytes, digest_of
 from pointsman_schema.envelope import seal
 from support.sites import SITE
 from support.small_bundle import small_bundle
+from tuf.api.metadata import TargetFile
 
 OTHER = "x"
 RULES = Rules(1, (Ring("all", soak=0),), spread=0)
@@ -81,6 +81,13 @@ class Fleet:
         """What the repository remembers."""
         return Repository(self.folder / "repository").ledger()
 
+    def turn(self) -> datetime:
+        """When the test's site is to take what it is offered."""
+        offer = self.ledger().sites[SITE].offered
+        assert offer is not None
+        custom = {"notBefore": offer.since, "spread": self.rules.spread}
+        return turn_of(TargetFile(1, {"sha256": offer.content.sha256}, f"{SITE}.bundle", {"custom": custom}), SITE)
+
     def refresh(self, now: datetime) -> None:
         """Sign the timestamp anew, as of `now`."""
         Repository(self.folder / "repository").refresh(list(self.keys.values()), now)
@@ -114,6 +121,7 @@ class Follower:
         self.told: list[str] = []
         self.messages: list[str] = []
         self._is_stale = False
+        self._looked = trio.Event()
         self.clock = SettableClock()
         self._fetcher = BoundedFetcher(file_within_s=file_within_s)
         self.source = TufSource(
@@ -128,24 +136,13 @@ class Follower:
         )
 
     async def look(self) -> None:
-        """Let the source look once."""
-        looked = trio.Event()
-        look = self.source._look
-
-        def seen() -> object:
-            try:
-                return look()
-            finally:
-                trio.from_thread.run_sync(looked.set)
-
-        self.source._look = seen  # type: ignore[method-assign,assignment]  # so that a test waits for a look, not a time
+        """Let the source look once; once it says whether it is stale, it tells and offers without another wait."""
+        self._looked = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.source.follow, self._offer, self._fail)
             with trio.fail_after(LOOK_WITHIN_S):
-                await looked.wait()
-                await trio.testing.wait_all_tasks_blocked(0.05)
+                await self._looked.wait()
             nursery.cancel_scope.cancel()
-        self.source._look = look  # type: ignore[method-assign]
 
     def stale(self) -> bool:
         """What was told last."""
@@ -160,3 +157,4 @@ class Follower:
 
     def _on_stale(self, is_stale: bool) -> None:
         self._is_stale = is_stale
+        self._looked.set()

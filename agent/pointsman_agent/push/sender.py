@@ -1,7 +1,8 @@
 """Two tasks: one writes the state down, on change and every minute; one sends what is written (the only httpx2 here).
 
 They share the spool and nothing else, so a store that is slow or away holds up nobody. A batch that the store refuses
-for what it is (HTTP 400) would be refused for ever: it is let go, and told.
+for what it is (HTTP 400, 413) would be refused for ever: it is halved until one report is left, which is let go, and
+told. One that takes too long is halved too: a thin line takes less at a time.
 """
 
 import random
@@ -23,7 +24,12 @@ REPORT_EVERY_S: Final = 60.0
 JITTER: Final = 0.25
 LOOK_EVERY_S: Final = 2.0
 """How soon a change is noticed."""
+SENT_BYTES: Final = 768 * 1024
+"""Of a batch at most: web servers take 1 MiB unless they are told otherwise."""
 SENT_WITHIN_S: Final = 20.0
+"""A batch and its answer, whatever the store does meanwhile."""
+ANSWER_BYTES: Final = 64 * 1024
+"""Read of an answer at most, and only because its connection can then be used again."""
 PUSH_AGAIN_S: Final = 30.0
 """After a fault of our own."""
 
@@ -46,6 +52,7 @@ class Pusher:
         report_every_s: float = REPORT_EVERY_S,
         look_every_s: float = LOOK_EVERY_S,
         backoff: Backoff | None = None,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._url = url
         self._headers = {"User-Agent": f"pointsman-agent/{VERSION}", "Content-Type": "text/plain; version=0.0.4"}
@@ -56,10 +63,14 @@ class Pusher:
         self._now = now
         self._report_every_s = report_every_s
         self._look_every_s = look_every_s
-        self._backoff = backoff or Backoff(random.random)
+        self._backoff = backoff or Backoff(chance)
+        self._chance = chance
         self._one_at_a_time = trio.CapacityLimiter(1)  # of the spool's threads
         self._written = trio.Event()
+        self._most_bytes = SENT_BYTES  # of any batch: what the store was too small for is not tried again
+        self._next_bytes = SENT_BYTES  # of the next one
         self._is_told = False
+        self._is_loss_told = False
 
     async def run(self) -> None:
         """Write and send. Never ends: charging must not end with a fault of ours here."""
@@ -81,7 +92,7 @@ class Pusher:
             if saying != said or trio.current_time() >= next_at:
                 await self._keep(expose(status, self._now()).encode(errors="replace"))
                 said = saying
-                next_at = trio.current_time() + self._report_every_s * random.uniform(1 - JITTER, 1 + JITTER)
+                next_at = trio.current_time() + self._report_every_s * (1 + JITTER * (2 * self._chance() - 1))
             await trio.sleep(self._look_every_s)
 
     async def _keep(self, report: bytes) -> None:
@@ -92,7 +103,7 @@ class Pusher:
         self._written.set()
 
     async def _send(self) -> None:
-        async with httpx2.AsyncClient(headers=self._headers, timeout=SENT_WITHIN_S) as client:
+        async with httpx2.AsyncClient(headers=self._headers, timeout=None) as client:  # _post has the bound
             while True:
                 self._written = trio.Event()
                 if not len(self._spool):
@@ -104,26 +115,63 @@ class Pusher:
                     await trio.sleep(self._backoff.remaining(trio.current_time()))
 
     async def _send_batch(self, client: httpx2.AsyncClient) -> bool:
+        """Return whether the next one may follow at once."""
         try:
-            names, text = await trio.to_thread.run_sync(self._spool.oldest, limiter=self._one_at_a_time)
-            with trio.fail_after(SENT_WITHIN_S):
-                answer = await client.post(self._url, content=text)
+            names, text = await self._oldest()
+        except OSError as error:
+            return self._failed(repr(error))
+        if not names:
+            return True
+        try:
+            status = await self._post(client, text)
         except httpx2.LocalProtocolError:
             return self._failed("no such request can be made")  # its words may hold the token
-        except (httpx2.HTTPError, OSError, trio.TooSlowError) as error:
+        except trio.TooSlowError:
+            self._next_bytes = len(text) // 2
+            return self._failed(f"took more than {SENT_WITHIN_S:g} s")
+        except (httpx2.HTTPError, OSError) as error:
             return self._failed(repr(error))
-        if answer.status_code == httpx2.codes.BAD_REQUEST:
-            log.error("the metrics store refuses a report for what it says; it is let go", reports=len(names))
-        elif not answer.is_success:
-            return self._failed(f"HTTP {answer.status_code}")
-        try:
-            await trio.to_thread.run_sync(self._spool.remove, names, limiter=self._one_at_a_time)
-        except OSError as error:
-            return self._failed(str(error))
+        return await self._settle(names, len(text), status)
+
+    async def _settle(self, names: list[str], size: int, status: int) -> bool:
+        """Do what the store's answer to a batch asks for; return whether the next one may follow at once."""
+        is_refused = status in (httpx2.codes.BAD_REQUEST, httpx2.codes.CONTENT_TOO_LARGE)
+        if is_refused and len(names) > 1:
+            self._next_bytes = size // 2
+            if status == httpx2.codes.CONTENT_TOO_LARGE:
+                self._most_bytes = self._next_bytes
+            return True
+        if not is_refused and not httpx2.codes.is_success(status):
+            return self._failed(f"HTTP {status}")
+        await trio.to_thread.run_sync(self._spool.remove, names, limiter=self._one_at_a_time)
+        if is_refused:
+            log.error("the metrics store refuses a report for what it says; it is let go", status=status)
+            return False  # a store that refuses all of them does not get all of them at once
+        self._next_bytes = min(2 * max(size, self._next_bytes), self._most_bytes)
         if self._is_told:
             log.info("reports are sent again", waiting=len(self._spool))
             self._is_told = False
         return True
+
+    async def _oldest(self) -> tuple[list[str], bytes]:
+        """Return what is sent next, and tell once that something was passed over; raises OSError."""
+        batch = await trio.to_thread.run_sync(self._spool.oldest, self._next_bytes, limiter=self._one_at_a_time)
+        if self._spool.unread and not self._is_loss_told:
+            log.error("reports cannot be read from the disk; they are passed over", reports=self._spool.unread)
+            self._is_loss_told = True
+        return batch
+
+    async def _post(self, client: httpx2.AsyncClient, text: bytes) -> int:
+        """Return the status of the answer; raises TooSlowError, or an error of the library."""
+        with trio.fail_after(SENT_WITHIN_S):
+            async with client.stream("POST", self._url, content=text) as answer:
+                size = 0
+                with trio.CancelScope() as reading:
+                    async for piece in answer.aiter_raw():
+                        size += len(piece)
+                        if size > ANSWER_BYTES:
+                            reading.cancel()  # generators of the library end from within, or never
+                return answer.status_code
 
     def _failed(self, why: str) -> bool:
         """Tell once that nothing goes out, until something does again."""

@@ -71,6 +71,7 @@ class TufSource:
         on_stale: Callable[[bool], None],
         fetcher: BoundedFetcher | None = None,
         poll_every_s: float = POLL_EVERY_S,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._url = url.rstrip("/")
         self._site = site
@@ -80,6 +81,7 @@ class TufSource:
         self._on_stale = on_stale
         self._fetcher = fetcher or BoundedFetcher()
         self._poll_every_s = poll_every_s
+        self._chance = chance
         self._asked = trio.Event()
         self._offered: str | None = None
         self._told: tuple[str, str] | None = None
@@ -105,7 +107,7 @@ class TufSource:
     async def _follow(self, offer: Offer, fail: Fail) -> None:
         while True:
             self._asked = trio.Event()
-            wait_s = self._poll_every_s * random.uniform(1 - JITTER, 1 + JITTER)
+            wait_s = self._poll_every_s * (1 + JITTER * (2 * self._chance() - 1))
             try:
                 found = await trio.to_thread.run_sync(self._look, abandon_on_cancel=True)
             except Fault as fault:
