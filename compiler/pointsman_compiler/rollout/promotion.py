@@ -38,6 +38,7 @@ Verdict = Literal["go", "halt", "inconclusive", "settled"]
 MINUTE_S: Final = 60
 """What freezes are exact to."""
 
+MAY_MOVE: Final = "may move: waits for a promotion"
 TOO_LATE: Final = "too late, it was offered something else: publish what it is pinned to with a new sequence"
 
 
@@ -75,6 +76,16 @@ def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion
         )
     promotion = _moved(_proven(judged, trials, now), rings, rules, trials, now)
     return replace(promotion, withdrawn=tuple(site for site in unpinned if site not in promotion.moved))
+
+
+def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
+    """Return what has to be halted or taken back now, where somebody has to approve of what may move."""
+    found = promote(ledger, rules, health, now)
+    if not found.moved:
+        return found
+    left, withdrawn = withdraw(ledger, _against_pins(ledger, rules, now), now)
+    waiting = {site: replace(found.decisions[site], verdict="inconclusive", reason=MAY_MOVE) for site in found.moved}
+    return replace(found, ledger=left, moved=(), decisions={**found.decisions, **waiting}, withdrawn=withdrawn)
 
 
 def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]]:

@@ -20,7 +20,7 @@ from pointsman_compiler.rollout.ledger import (
     resume,
     write_ledger,
 )
-from pointsman_compiler.rollout.promotion import Promotion, promote
+from pointsman_compiler.rollout.promotion import Promotion, brake, promote
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 from pointsman_compiler.rollout.summary import decided, explain_site, summarize
 from support.ledgers import (
@@ -361,3 +361,27 @@ def test_a_pin_that_came_too_late_says_so_and_what_to_do() -> None:
     assert "pins that came too late: 1, lab-1 first" in summarize(ledger, rules, {}, now)
     back = promote(changed(ledger, "a", 3, ["lab-1"]), rules, {}, now)
     assert back.moved == ("lab-1",)
+
+
+def test_the_brake_moves_nothing_and_takes_back_what_was_pinned() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    soaked = NOON + 660
+    rules = replace(TWO_RINGS, pins={"utrecht": Pin(digest("a"), "2030-01-01", "kept")}, spread=7200)
+    moving = promote(ledger, TWO_RINGS, healthy(ledger, soaked), soaked)
+    assert moving.moved == ("lyon", "utrecht")
+
+    waiting = brake(ledger, rules, healthy(ledger, soaked), soaked)
+    pinned = brake(changed(moving.ledger, "c", 3, ["lab-1"]), rules, {}, soaked)
+
+    assert (waiting.moved, waiting.ledger) == ((), ledger)
+    assert waiting.decisions["lyon"].reason == "may move: waits for a promotion"
+    assert pinned.moved == ()
+    assert pinned.withdrawn == ("utrecht",)
+    assert content_of(pinned.ledger.sites["utrecht"]) == Content(digest("a"), 1, "a" * 64, 100)
+
+
+def test_the_brake_halts_as_a_promotion_does() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    health = {**healthy(ledger, NOON + 60), "lab-1": failing(ledger, "lab-1", NOON + 60)}
+
+    assert brake(ledger, TWO_RINGS, health, NOON + 60) == promote(ledger, TWO_RINGS, health, NOON + 60)

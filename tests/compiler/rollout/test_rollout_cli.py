@@ -25,6 +25,19 @@ def test_what_is_published_reaches_a_client_only_when_it_is_promoted(fleet: Path
     assert "waits for ring lab: 1 of its sites begin now" in said
 
 
+def test_the_brake_and_a_dry_run_say_what_may_move_and_move_nothing(fleet: Path) -> None:
+    before = offered(fleet, "lab")
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+
+    said = good(fleet, "promote", "sites", *KEYS, "--brake").splitlines()
+    assert said[0] == "inconclusive       1  may move: waits for a promotion"
+    assert said[-1] == "0 sites moved"
+    assert good(fleet, "promote", "sites", *KEYS, "--dry-run").endswith("1 site would move\n")
+    assert json.loads(good(fleet, "status", "sites", "--json"))["moved"] == ["lab"]
+    assert offered(fleet, "lab") == before
+
+
 def test_keys_stay_closed_and_the_root_keys_are_not_needed_later(fleet: Path) -> None:
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in (fleet / "keys").glob("*.key")} == {
         f"{name}.key": "0o600" for name in ("root-1", "root-2", "root-3", "targets", "snapshot", "timestamp")

@@ -88,6 +88,7 @@ def publish(
 @repository_option
 @keys_option
 @health_option
+@click.option("--brake", is_flag=True, help="Halt, and take back; what may move waits for a promotion.")
 @click.option("--dry-run", is_flag=True, help="Say what would move, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The decision of every site as JSON.")
 @command_option
@@ -97,6 +98,7 @@ def promote(
     folder: Path,
     keys: tuple[str, ...],
     health: str | None,
+    brake: bool,
     dry_run: bool,
     as_json: bool,
     command: str | None,
@@ -117,13 +119,14 @@ def promote(
 
     def act(repository: Repository) -> "Promotion":
         ledger = repository.ledger()
-        found = promotion.promote(ledger, rules, reports, ledgers.present(ledger, unix(at)))
+        decide = promotion.brake if brake else promotion.promote
+        found = decide(ledger, rules, reports, ledgers.present(ledger, unix(at)))
         if found.ledger != ledger and not dry_run:
             repository.save(found.ledger, held, at, moved=(*found.moved, *found.withdrawn))
         return found
 
     found = change(folder, None if dry_run else command, act)
-    _tell(found, as_json)
+    _tell(found, as_json, is_carried_out=not dry_run)
     if found.ledger.halt is not None:
         raise SystemExit(ANSWER_IS_NO)
 
@@ -176,7 +179,7 @@ def resume(folder: Path, keys: tuple[str, ...], excuse: tuple[str, ...], command
     click.echo("resumed; `promote` goes on")
 
 
-def _tell(found: "Promotion", as_json: bool) -> None:
+def _tell(found: "Promotion", as_json: bool, *, is_carried_out: bool) -> None:
     from pointsman_compiler.rollout.summary import as_json as plain
     from pointsman_compiler.rollout.summary import decided
 
@@ -190,7 +193,7 @@ def _tell(found: "Promotion", as_json: bool) -> None:
         click.echo(line)
     if len(lines) > REASONS_SHOWN:
         click.echo(f"and {len(lines) - REASONS_SHOWN} more reasons: --json has them all")
-    click.echo(f"{counted(found.moved)} moved")
+    click.echo(f"{counted(found.moved)} {'moved' if is_carried_out else 'would move'}")
     if found.withdrawn:
         click.echo(f"taken back from {counted(found.withdrawn)} whose turn had not come")
     if found.ledger.halt is not None:
