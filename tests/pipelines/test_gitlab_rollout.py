@@ -47,7 +47,9 @@ def test_each_pipeline_has_the_jobs_that_it_is_for() -> None:
     by_hand = {"halt": "manual", "resume": "manual"}
     of_merge = {"check": "on_success", "compile": "on_success"}
 
-    assert jobs_of("schedule") == {"promote": "on_success", "refresh": "on_success", **by_hand}
+    of_schedule = dict.fromkeys(["promote", "brake", "refresh"], "on_success")
+
+    assert jobs_of("schedule") == {**of_schedule, **by_hand}
     assert jobs_of("push") == {**of_merge, "publish": "on_success", **by_hand}
     assert jobs_of("web") == jobs_of("push")
     assert jobs_of("merge_request_event") == {"check": "on_success", "plan": "on_success"}
@@ -59,7 +61,7 @@ def test_each_pipeline_has_the_jobs_that_it_is_for() -> None:
 def test_no_two_jobs_sign_at_one_time() -> None:
     with_keys = {name for name in PIPELINE if "$KEYS" in str(PIPELINE[name].get("script"))}
 
-    assert with_keys == {"publish", "promote", "refresh", "halt", "resume"}
+    assert with_keys == {"publish", "promote", "brake", "refresh", "halt", "resume"}
     assert {job(name)["resource_group"] for name in with_keys} == {"rollout"}
 
 
@@ -142,6 +144,9 @@ def test_a_rollout_is_published_halted_resumed_promoted_and_refreshed(runner: Ru
     assert run_job(runner, "halt", **BECAUSE)[0] == 0
     assert "calls from Lyon" in run_job(runner, "promote")[1]
     assert run_job(runner, "resume")[0] == 0
+    code, said = run_job(runner, "brake")
+    assert code == 0, said
+    assert "0 of 3 sites have been offered it" in said
     code, said = run_job(runner, "promote")
     assert code == 0, said
     assert "3 of 3 sites have been offered it" in said

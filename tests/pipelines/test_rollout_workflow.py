@@ -6,7 +6,6 @@ What `pointsman init` lays down of it is written by `REGENERATE=1 pytest tests/p
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.command import pointsman
@@ -15,15 +14,15 @@ from support.workflows import Runner, filled, holds, is_run, load, steps
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
-STARTER = ROOT / "compiler" / "pointsman_compiler" / "starter" / "github-rollout.yml"
+COUNTER = ROOT / "compiler" / "pointsman_compiler" / "starter" / "github-rollout.yml"
 INSTALLATION = """\
         run: |
           make setup
           echo "$PWD/.venv/bin" >>"$GITHUB_PATH"
 """
 WORKFLOW = load(WORKFLOWS / "rollout.yml")
-APPROVE, JOB = WORKFLOW["jobs"]["approve"], WORKFLOW["jobs"]["rollout"]
-PROMOTES, REFRESHES = (schedule["cron"] for schedule in WORKFLOW["on"]["schedule"])
+APPROVE, JOB, PROMOTION = (WORKFLOW["jobs"][name] for name in ("approve", "rollout", "promotion"))
+(SCHEDULE,) = (schedule["cron"] for schedule in WORKFLOW["on"]["schedule"])
 COMMANDS = WORKFLOW["on"]["workflow_dispatch"]["inputs"]["command"]["options"]
 SITE = "version: 1\nsite: {site}\ntimeZone: Europe/Paris\nsupervision: local\nstations:\n  CP-1: {{}}\n"
 RULES = "version: 1\nrings:\n  - {name: lab, sites: [lab], soak: 0}\n  - {name: rest}\nspread: 0\n"
@@ -33,12 +32,14 @@ case "$1 $2" in
 "release list") [[ ! -d ../released ]] || echo bundles-7 ;;
 "release download") mkdir -p bundles; cp ../released/*.bundle bundles/ ;;
 "api repos/o/r/commits/bundles-7") echo 0123456789abcdef ;;
+"run list") cat ../waiting ;;
 "workflow run") printf '%s\\n' "$@" >../started ;;
 *) echo "no such thing: $*" >&2; exit 1 ;;
 esac
 """
-FETCH, PUBLISH, PROMOTE = "Fetch the repository", "Publish what was released", "Promote"
-REFRESH, CLEAN, HALT_OR_RESUME, SAY = "Refresh", "Clean", "Halt or resume", "Say where it is"
+FETCH, PUBLISH, BRAKE, PROMOTE = "Fetch the repository", "Publish what was released", "Brake", "Promote"
+REFRESH, CLEAN, COUNT, HALT_OR_RESUME = "Refresh", "Clean", "Count what may move", "Halt or resume"
+SAY = "Say where it is"
 
 
 def started(by: str, run: int = 1, branch: str = "main") -> dict[str, str | bool]:
@@ -78,6 +79,7 @@ def runner(tmp_path: Path) -> Runner:
     (tmp_path / "bin" / "gh").write_text(GH)
     (tmp_path / "bin" / "gh").chmod(0o755)
     (tmp_path / "scratch").mkdir()
+    (tmp_path / "waiting").write_text("0")
     expressions = {
         "secrets.POINTSMAN_FETCH": "cp -r ../served repository",
         "secrets.POINTSMAN_PUBLISH_COMMAND": "xargs -I{} cp {} ../../served/{}",
@@ -123,12 +125,15 @@ def test_each_run_does_what_it_was_started_for(runner: Runner) -> None:
     assert run_job(runner, "halt") == {FETCH: 0, HALT_OR_RESUME: 0, SAY: 0}
     assert "calls from Lyon" in runner.summary
     # Past a halt nothing moves, and what is refreshed is refreshed all the same.
-    assert run_job(runner, PROMOTES) == {FETCH: 0, PUBLISH: 0, PROMOTE: 1, REFRESH: 0, SAY: 0}
+    assert run_job(runner, SCHEDULE) == {FETCH: 0, PUBLISH: 0, BRAKE: 1, REFRESH: 0, SAY: 0}
+    assert run_job(runner, "promote") == {FETCH: 0, PUBLISH: 0, PROMOTE: 1, SAY: 0}
     assert "0 of 2 sites have been offered it" in runner.summary
-    assert run_job(runner, REFRESHES) == {FETCH: 0, REFRESH: 0, CLEAN: 0, SAY: 0}
     assert run_job(runner, "refresh") == {FETCH: 0, REFRESH: 0, CLEAN: 0, SAY: 0}
     assert run_job(runner, "resume") == {FETCH: 0, HALT_OR_RESUME: 0, SAY: 0}
-    assert run_job(runner, "promote") == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, REFRESH: 0, SAY: 0}
+    assert run_job(runner, SCHEDULE) == {FETCH: 0, PUBLISH: 0, BRAKE: 0, REFRESH: 0, CLEAN: 0, COUNT: 0, SAY: 0}
+    assert "0 of 2 sites have been offered it" in runner.summary
+    assert start_promotion(runner) == {"--repo": "o/r", "--ref": "main", "--field": "command=promote"}
+    assert run_job(runner, "promote") == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, SAY: 0}
     assert "2 of 2 sites have been offered it" in runner.summary
 
     newest = [(folder / "metadata" / "timestamp.json").read_bytes() for folder in (served, lies_there)]
@@ -136,16 +141,22 @@ def test_each_run_does_what_it_was_started_for(runner: Runner) -> None:
     assert len(list((served / "targets").glob("*.bundle"))) == 2
 
 
-def test_before_anything_was_released_the_rest_is_done(runner: Runner) -> None:
-    shutil.rmtree(runner.folder.parent / "released")
+@pytest.mark.parametrize(("is_released", "waiting"), [(False, 0), (True, 1)])
+def test_no_promotion_is_started_for_nothing_or_beside_one_that_waits(
+    runner: Runner, is_released: bool, waiting: int
+) -> None:
+    (runner.folder.parent / "waiting").write_text(str(waiting))
+    if not is_released:
+        shutil.rmtree(runner.folder.parent / "released")
 
-    assert run_job(runner, PROMOTES) == {FETCH: 0, PUBLISH: 0, PROMOTE: 0, REFRESH: 0, SAY: 0}
+    assert run_job(runner, SCHEDULE) == {FETCH: 0, PUBLISH: 0, BRAKE: 0, REFRESH: 0, CLEAN: 0, COUNT: 0, SAY: 0}
+    assert start_promotion(runner) == {}
 
 
 def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
     runner.expressions = {**runner.expressions, "secrets.POINTSMAN_FETCH": ""}
 
-    for by in (PROMOTES, REFRESHES, *COMMANDS):
+    for by in (SCHEDULE, *COMMANDS):
         (failed,) = run_job(runner, by).items()
         assert failed[0] == FETCH
         assert failed[1] != 0
@@ -154,7 +165,7 @@ def test_without_a_command_that_fetches_nothing_is_done(runner: Runner) -> None:
 def test_where_there_is_no_rollout_no_job_runs() -> None:
     jobs = [APPROVE, JOB, load(WORKFLOWS / "bundles.yml")["jobs"]["rollout"]]
 
-    for by in (PROMOTES, REFRESHES, *COMMANDS):
+    for by in (SCHEDULE, *COMMANDS):
         assert not any(holds(job["if"], {**started(by), "vars.POINTSMAN_ROLLOUT": ""}) for job in jobs)
 
 
@@ -163,18 +174,18 @@ def test_what_init_lays_down_is_this_workflow_with_another_installation() -> Non
     assert ours.count(INSTALLATION) == 1
     theirs = ours.replace(INSTALLATION, "        run: pip install -r requirements.txt\n")
     if os.environ.get("REGENERATE") == "1":
-        STARTER.write_text(theirs)
+        COUNTER.write_text(theirs)
 
-    assert STARTER.read_text() == theirs
+    assert COUNTER.read_text() == theirs
 
 
 def test_what_lets_sites_move_is_approved_and_a_halt_is_not() -> None:
-    approved = {by for by in (PROMOTES, REFRESHES, *COMMANDS) if holds(APPROVE["if"], started(by))}
+    approved = {by for by in (SCHEDULE, *COMMANDS) if holds(APPROVE["if"], started(by))}
 
-    assert approved == {PROMOTES, "promote", "resume"}
+    assert approved == {"promote", "resume"}
     assert (APPROVE["environment"], JOB["environment"]) == ("rollout-approval", "rollout")
     assert JOB["needs"] == "approve"
-    for by in (PROMOTES, REFRESHES, *COMMANDS):
+    for by in (SCHEDULE, *COMMANDS):
         assert holds(JOB["if"], started(by))
         assert not holds(JOB["if"], {**started(by), "failure()": True}), "refused approval"
         assert not any(holds(job["if"], started(by, branch="mine")) for job in (APPROVE, JOB))
@@ -187,8 +198,8 @@ def test_no_two_runs_sign_at_one_time_and_none_pushes_out_another() -> None:
 
 
 def test_a_run_by_hand_waits_for_no_approval_of_another_run() -> None:
-    by_hand = [group(started(command, run)) for run, command in enumerate(COMMANDS * 2)]
-    scheduled = [group(started(by, run)) for run, by in enumerate([PROMOTES, REFRESHES] * 2)]
+    by_hand = [group(started(command, run)) for run, command in enumerate(COMMANDS * 2) if command != "promote"]
+    scheduled = [group(started(by, run)) for run, by in enumerate([SCHEDULE, "promote"] * 2)]
 
     assert "concurrency" not in APPROVE, "what waits for its approval holds its place"
     assert WORKFLOW["concurrency"].keys() == {"group"}, "nothing is cancelled while it signs"
@@ -207,12 +218,25 @@ def test_a_release_starts_its_publication(runner: Runner) -> None:
     done = runner.run(step)
 
     assert done.returncode == 0, done.stderr
-    words: list[Any] = (runner.folder.parent / "started").read_text().split()
-    assert words[:3] == ["workflow", "run", "rollout.yml"]
-    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
-        "--repo": "o/r",
-        "--ref": "main",
-        "--field": "command=publish",
-    }
+    assert words_of(runner) == {"--repo": "o/r", "--ref": "main", "--field": "command=publish"}
     assert "publish" in COMMANDS
     assert jobs["rollout"]["needs"] == "publish"
+
+
+def start_promotion(runner: Runner) -> dict[str, str]:
+    """Run the job that starts a promotion, where it is to be run; return the options of the run it started, if any."""
+    (runner.folder.parent / "started").unlink(missing_ok=True)
+    moves = filled(JOB["outputs"]["moves"], {"steps.counted.outputs.moves": runner.outputs.get("moves", "")})
+    if holds(PROMOTION["if"], {"needs.rollout.outputs.moves": moves}):
+        (step,) = steps(PROMOTION)
+        assert runner.run(step).returncode == 0
+    return words_of(runner)
+
+
+def words_of(runner: Runner) -> dict[str, str]:
+    """Return the options with which the rollout's workflow was started, if it was."""
+    if not (started := runner.folder.parent / "started").exists():
+        return {}
+    words = started.read_text().split()
+    assert words[:3] == ["workflow", "run", "rollout.yml"]
+    return dict(zip(words[3::2], words[4::2], strict=True))
