@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from pointsman_agent.sources.tuf import turn_of
 from pointsman_compiler.rollout.health import Report
-from pointsman_compiler.rollout.ledger import Content, Ledger, Newcomer, SiteEntry, publish
+from pointsman_compiler.rollout.ledger import Content, Ledger, Newcomer, Offer, SiteEntry, publish
 from pointsman_compiler.rollout.promotion import promote
 from pointsman_compiler.rollout.repository import _target
 from pointsman_compiler.rollout.rules import Ring, Rules
@@ -41,13 +41,16 @@ def changed(ledger: Ledger, name: str = "b", sequence: int = 2, sites: list[str]
     return publish(ledger, new, NOON, f"{sequence:x}abcdef")
 
 
+def running(ledger: Ledger, site: str, now: int) -> Offer | None:
+    """Return the offer that a site has taken, at its turn."""
+    entry = ledger.sites[site]
+    return entry.before if turn(ledger, site) > now else entry.offered
+
+
 def healthy(ledger: Ledger, now: int) -> dict[str, Report]:
-    """Return the reports of a fleet in which all that is offered runs."""
-    return {
-        site: Report(now, "running", entry.offered.content.digest)
-        for site, entry in ledger.sites.items()
-        if entry.offered is not None
-    }
+    """Return the reports of a fleet in which all that was taken runs."""
+    taken = {site: running(ledger, site, now) for site in ledger.sites}
+    return {site: Report(now, "running", offer.content.digest) for site, offer in taken.items() if offer is not None}
 
 
 def failing(ledger: Ledger, site: str, now: int) -> Report:

@@ -27,10 +27,10 @@ class Report(Struct, frozen=True):
 Health = Mapping[str, Report]
 """The last report of each site that made one."""
 
-Finding = Literal["healthy", "failed", "degraded", "under way", "unreadable", "silent"]
+Finding = Literal["healthy", "failed", "excused", "degraded", "under way", "unreadable", "silent"]
 FINDINGS: Final[tuple[Finding, ...]] = get_args(Finding)
-REPORTED: Final = frozenset[Finding]({"healthy", "failed"})
-"""Findings of sites that say how it went."""
+REPORTED: Final = frozenset[Finding]({"healthy", "failed", "excused"})
+"""Findings of sites that say how it went; `excused` is a failure that a person looked at."""
 
 AHEAD_S = 300
 """How far a controller's clock may be ahead: a report from later than that cannot be believed in anything."""
@@ -58,5 +58,5 @@ def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Fin
     if report.active == content.digest:
         return "healthy" if report.state in WELL else "under way" if report.state == "probation" else "degraded"
     if report.failed == content.digest and report.failed_sequence in (None, content.sequence):
-        return "failed"
+        return "excused" if offer.is_excused else "failed"
     return "under way"

@@ -28,8 +28,8 @@ class Content(Struct, frozen=True, rename="camel"):
 class Offer(Struct, frozen=True, rename="camel"):
     """What the repository tells a site to take, `since` when, and when all of its batch should have done so.
 
-    `brings` is the number of the oldest publication that came to the site by it. `is_excused`: its failure was looked
-    at, and does not count.
+    `brings` is the number of the oldest publication that came to the site by it. `is_excused`: a failure
+    of it was looked at, and is none.
     """
 
     content: Content
@@ -78,10 +78,12 @@ class SiteEntry(Struct, frozen=True, rename="camel"):
         """Whether the site has not been offered what is desired. The same configuration is no change."""
         return self.offered is None or self.offered.content.digest != self.desired.digest
 
-    @property
-    def is_on_trial(self) -> bool:
-        """Whether what it was offered has yet to prove itself, and is still what is desired."""
-        return bool(self.unproven) and not self.is_pending
+    def on_trial(self, site: str, now: int) -> Offer | None:
+        """Return the offer that is on trial: the one before, while that is unproven and still what the site has."""
+        if self.offered is None or not self.unproven:
+            return None
+        has_before = is_to_come(self, site, now) and self.unproven[0].oldest < self.offered.brings
+        return self.before if has_before else self.offered
 
 
 class Halt(Struct, frozen=True, rename="camel"):
@@ -93,7 +95,7 @@ class Halt(Struct, frozen=True, rename="camel"):
 
 
 class Publication(Struct, frozen=True, rename="camel"):
-    """The last publication that changed something: when, of which revision, how many sites, and its own number.
+    """A publication that changed something: when, of which revision, how many sites, and its own number.
 
     Those of one revision have one number: what is published in parts belongs together.
     """
@@ -105,13 +107,22 @@ class Publication(Struct, frozen=True, rename="camel"):
 
 
 class Ledger(Struct, frozen=True, rename="camel"):
-    """The state of a rollout, last changed `at`; times are Unix times in seconds."""
+    """The state of a rollout, last changed `at`; times are Unix times in seconds.
+
+    `earlier` are publications before the last one that a site still waits for.
+    """
 
     format: int = LEDGER_FORMAT
     at: int = 0
     sites: Mapping[str, SiteEntry] = {}
     halt: Halt | None = None
     published: Publication | None = None
+    earlier: tuple[Publication, ...] = ()
+
+    def publication(self, number: int) -> Publication | None:
+        """Return the publication of that number, where it is remembered."""
+        known = (*self.earlier, self.published)
+        return next((each for each in known if each is not None and each.number == number), None)
 
 
 class Newcomer(Struct, frozen=True):
@@ -194,7 +205,10 @@ def publish(
         changed += 1
     if not changed:
         return ledger
-    return msgspec.structs.replace(ledger, at=now, sites=sites, published=Publication(now, revision, changed, number))
+    waited_for = {entry.published for entry in sites.values() if entry.is_pending} - {number}
+    earlier = tuple(one for one in (*ledger.earlier, ledger.published) if one is not None and one.number in waited_for)
+    last = Publication(now, revision, changed, number)
+    return msgspec.structs.replace(ledger, at=now, sites=sites, published=last, earlier=earlier)
 
 
 def _number(last: Publication | None, revision: str | None) -> int:
@@ -265,17 +279,27 @@ def halt(ledger: Ledger, because: str, now: int) -> tuple[Ledger, tuple[str, ...
 def resume(ledger: Ledger, excused: Iterable[str] = ()) -> Ledger:
     """Return `ledger` with its halt lifted; the failures of the sites `excused` no longer count.
 
-    Raises LedgerError where nothing is halted, or a site is unknown.
+    Nor do failures of what is no longer desired: what came after it may be the fix. Raises LedgerError where nothing is
+    halted, or a site is unknown.
     """
     if ledger.halt is None:
         raise LedgerError("nothing is halted", "`status` says what the rollout waits for")
     sites = dict(ledger.sites)
     for site in excused:
-        entry = sites.get(site)
-        if entry is None or entry.offered is None:
+        if site not in sites or sites[site].offered is None:
             raise LedgerError(f"nothing was offered to a site {site}", "name a site that failed")
-        sites[site] = msgspec.structs.replace(entry, offered=msgspec.structs.replace(entry.offered, is_excused=True))
+    for site in {*excused, *(site for site, entry in sites.items() if entry.unproven and entry.is_pending)}:
+        sites[site] = _excused(sites[site])
     return msgspec.structs.replace(ledger, sites=sites, halt=None)
+
+
+def _excused(entry: SiteEntry) -> SiteEntry:
+    offers = {
+        name: msgspec.structs.replace(offer, is_excused=True)
+        for name, offer in (("offered", entry.offered), ("before", entry.before))
+        if offer is not None
+    }
+    return msgspec.structs.replace(entry, **offers)
 
 
 def _demand_rising(new: Newcomer, known: Content) -> None:

@@ -1,21 +1,23 @@
 """The policy: what may move now, and why not the rest. Pure.
 
 Rings go one after the other. Within a ring sites go in batches: those that were offered something and have yet to prove
-themselves are on trial, never more of them than the ring's `atOnce`. They are judged together:
+themselves are under way, never more of them than the ring's `atOnce`. They are judged together:
 
 * more failed than the ring allows → the rollout halts, in all rings, until a person lifts it;
 * of those whose spread and soak are over, enough have reported → these have proven themselves, and make room;
-* else they stay on trial.
+* else they stay under way.
 
 A site waits for what was published together with its own change and has yet to prove itself in an earlier ring, or to
-be offered there, sites that are pinned aside. What was published before or after that does not hold it up: else small
-changes that come all the time would let no later ring move, ever, nor would one site that is away. For the same reason
-those that wait longest move first, a change on top of another takes nothing from the time that the first has had, and a
-site's turn is not put off (see `ledger`).
+be offered there; what a pin keeps from a site aside. What was published before or after that does not hold it up: else
+small changes that come all the time would let no later ring move, ever, nor would one site that is away. For the same
+reason those that wait longest move first, a change on top of another takes nothing from the time that the first has
+had, and a site's turn is not put off (see `ledger`).
 
-What was offered and is no longer desired (a fix came after it) is no failure any more; its halt stays all the same. A
-site that was offered nothing yet runs nothing that could break: it waits for no ring and no room, only for halts, pins
-and freezes.
+What was offered and is no longer desired fails as anything else, until a halt is lifted: only a person knows that what
+came after it is the fix. A site that is under way takes no more room by the next thing it is offered.
+
+A site that was offered nothing yet runs nothing that could break: it waits for no ring and no room, only for halts,
+pins and freezes.
 
 An offer is taken at the site's turn within the spread. Until then it can be taken back, and is: by a halt, and by a pin
 that was set after it. No offer is made whose turn would fall into a freeze.
@@ -139,23 +141,21 @@ def _halted(rings: Sequence[tuple[Ring, list[Member]]], rules: Rules, halt: Halt
 
 
 def _proven(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
-    """Let go of what has proven itself, and of what a person excused."""
+    """Let go of what has proven itself."""
     sites = dict(ledger.sites)
     for trial in trials.values():
         for site in () if trial.missing else trial.due:
             entry = sites[site]
             left = tuple(each for each in entry.unproven if not is_due(each, trial.ring, now))
             sites[site] = replace(entry, unproven=left)
-    for site, entry in sites.items():
-        if entry.unproven and entry.offered is not None and entry.offered.is_excused:
-            sites[site] = replace(entry, unproven=())
     return replace(ledger, sites=sites)
 
 
 class _Held(Struct, frozen=True):
     """Changes in a ring that later rings wait for, by the numbers of their publications.
 
-    They soak until `ends` (0: not at all), or were not offered yet.
+    They soak until `ends` (0: not at all), or were not offered yet. What a site was given before it was pinned holds up
+    nothing that is newer.
     """
 
     oldest: int
@@ -163,6 +163,11 @@ class _Held(Struct, frozen=True):
     ends: int = 0
     is_new: bool = False
     is_pending: bool = False
+    is_pinned: bool = False
+
+    def holds_up(self, oldest: int, newest: int) -> bool:
+        """Whether it holds up changes of the publications from `oldest` to `newest`."""
+        return self.oldest <= newest and self.newest >= (newest if self.is_pinned else oldest)
 
 
 class _Passed:
@@ -178,19 +183,23 @@ class _Passed:
         """Return why the changes that the site waits for wait for this ring; nothing where they do not."""
         oldest, newest = entry.waits_since, entry.published
         if (oldest, newest) not in self._reasons:
-            held = [each for each in self._held if each.oldest <= newest and each.newest >= oldest]
+            held = [each for each in self._held if each.holds_up(oldest, newest)]
             reason = f"waits for ring {self._trial.ring.name}: {self._what(held)}" if held else ""
             self._reasons[oldest, newest] = reason
         return self._reasons[oldest, newest]
 
     def _what(self, held: Sequence[_Held]) -> str:
         proving = [each for each in held if not each.is_pending and not each.is_new]
-        new = sum(each.is_new for each in held)
+        new, pending = sum(each.is_new for each in held), sum(each.is_pending for each in held)
         if (ends := max((each.ends for each in proving), default=0)) > self._now:
             return f"{_duration(ends - self._now)} of its spread and soak"
-        if proving:
+        if proving and self._trial.missing:
             return self._trial.waits_for()
-        return f"{new} of its sites begin now" if new else f"{len(held)} of its sites have yet to move"
+        if new:
+            return f"{new} of its sites begin now"
+        if pending:
+            return f"{pending} of its sites have yet to move"
+        return f"{len(held)} of its sites had it, and have not proven it"
 
 
 def _moved(
@@ -214,14 +223,14 @@ def _moved(
             return reason
         if (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
             return f"its turn in the spread would be frozen: {freeze.because}"
-        if not is_first and room <= 0:
+        if room <= 0 and not is_first and not entry.unproven:
             return f"waits for room: {ring.at_once} of ring {ring.name} are under way"
         return ""
 
     sites, decisions, moved = dict(ledger.sites), {}, []
     passed: list[_Passed] = []
     for ring, members in rings:
-        room = ring.at_once - sum(sites[site].is_on_trial for site, _ in members)
+        room = ring.at_once - sum(bool(sites[site].unproven) for site, _ in members)
         held = []
         for site, _ in sorted(members, key=lambda member: member[1].waits_since):
             entry = sites[site]
@@ -232,6 +241,7 @@ def _moved(
                 continue
             if pin is not None and pin.digest != entry.desired.digest:
                 decisions[site] = Decision(ring.name, "inconclusive", _pinned(entry, pin))
+                held += _unproven(entry, ring, is_pinned=True)
                 continue
             is_first = entry.offered is None
             after = offer(entry, site, rules.spread, now)
@@ -243,16 +253,22 @@ def _moved(
             sites[site] = after
             moved.append(site)
             decisions[site] = Decision(ring.name, "go", "its first bundle" if is_first else f"ring {ring.name} moves")
-            room -= not is_first
+            room -= bool(after.unproven) and not entry.unproven
             held += _unproven(after, ring, is_new=True)
         passed.append(_Passed(trials[ring.name], held, now))
     return Promotion(replace(ledger, at=now if moved else ledger.at, sites=sites), tuple(moved), decisions, trials)
 
 
-def _unproven(entry: SiteEntry, ring: Ring, *, is_new: bool = False) -> list[_Held]:
+def _unproven(entry: SiteEntry, ring: Ring, *, is_new: bool = False, is_pinned: bool = False) -> list[_Held]:
     last = len(entry.unproven) - 1
     return [
-        _Held(each.oldest, each.newest, each.spread_ends + ring.soak, is_new and number == last)
+        _Held(
+            each.oldest,
+            each.newest,
+            each.spread_ends + ring.soak,
+            is_new=is_new and number == last,
+            is_pinned=is_pinned,
+        )
         for number, each in enumerate(entry.unproven)
     ]
 

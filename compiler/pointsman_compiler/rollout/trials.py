@@ -14,11 +14,10 @@ Member = tuple[str, SiteEntry]
 
 
 class Trial(Struct, frozen=True):
-    """The sites of one ring that are on trial, by what their reports say; those that are `due` have soaked."""
+    """The sites of one ring that are under way, by what their reports say; those that are `due` have soaked."""
 
     ring: Ring
     findings: Mapping[str, Finding]
-    excused: int
     due: Mapping[str, Finding]
 
     @property
@@ -58,27 +57,24 @@ class Trial(Struct, frozen=True):
 
     def words(self) -> str:
         """The findings in words."""
-        return ", ".join(filter(None, [_words(self.findings), f"{self.excused} excused" if self.excused else ""]))
+        return _words(self.findings)
 
 
 def judge(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, now: int) -> Trial:
-    """Return the trial of `ring`, whose sites are `members`, at the Unix time `now`."""
+    """Return the trial of `ring`, whose sites are `members`, at the Unix time `now`.
+
+    A site whose content is no longer desired fails as any other, but does not wait to be healthy: what it is to have
+    next may need its room.
+    """
     findings: dict[str, Finding] = {}
     due: dict[str, Finding] = {}
-    excused = 0
     for site, entry in members:
-        offered = entry.offered
-        if offered is None or not entry.unproven:
+        if (offer := entry.on_trial(site, now)) is None:
             continue
-        found = find(offered, health.get(site), now, rules.stale_after)
-        if offered.is_excused and found == "failed":
-            excused += 1
-            continue
-        if entry.is_on_trial:
-            findings[site] = found
-        if is_due(entry.unproven[0], ring, now):
-            due[site] = found if entry.is_on_trial or found != "failed" else "under way"
-    return Trial(ring, findings, excused, due)
+        findings[site] = found = find(offer, health.get(site), now, rules.stale_after)
+        if is_due(entry.unproven[0], ring, now) and (not entry.is_pending or found == "healthy"):
+            due[site] = found
+    return Trial(ring, findings, due)
 
 
 def is_due(unproven: Unproven, ring: Ring, now: int) -> bool:

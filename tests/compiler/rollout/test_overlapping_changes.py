@@ -1,9 +1,10 @@
 """Changes that are published while others are under way: what holds up what, and that nothing waits for ever."""
 
 from msgspec.structs import replace
-from pointsman_compiler.rollout.ledger import halt, resume
+from pointsman_compiler.rollout.health import Report
+from pointsman_compiler.rollout.ledger import Ledger, halt, resume
 from pointsman_compiler.rollout.promotion import promote
-from pointsman_compiler.rollout.rules import Freeze, Ring, Rules
+from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 from support.ledgers import (
     NOON,
     TWO_RINGS,
@@ -159,7 +160,7 @@ def test_a_failure_that_was_mended_in_one_ring_alone_is_no_proof_for_the_others(
 
     assert halted.halt is not None
     assert promotion.moved == ()
-    assert promotion.decisions["lyon"].reason == "waits for ring lab: 1 more report of 1 (2 under way; lab-1 first)"
+    assert promotion.decisions["lyon"].reason == "waits for ring lab: 2 of its sites had it, and have not proven it"
 
 
 def test_those_that_wait_longest_move_first() -> None:
@@ -198,3 +199,86 @@ def test_a_site_keeps_its_turn_when_it_is_offered_something_else_before_it() -> 
     assert now >= at
     assert content_of(ledger.sites["lyon"]) == newcomer("lyon", "bc"[(step - 1) % 2], 9 + step).content
     assert digest("a") == ledger.sites["lyon"].before.content.digest  # type: ignore[union-attr]
+
+
+def failing_all(ledger: Ledger, now: int) -> dict[str, Report]:
+    """The reports of a fleet in which whatever was taken fails, but the first content."""
+    return {
+        site: failing(ledger, site, now)
+        for site, entry in ledger.sites.items()
+        if entry.offered is not None and entry.offered.content.digest != digest("a")
+    }
+
+
+def test_publishing_again_and_again_neither_makes_room_nor_hides_failures() -> None:
+    rules = Rules(1, (Ring("all", soak=3600, at_once=5),), spread=0)
+    sites = [f"s{number:02}" for number in range(40)]
+    good = bad = settled(sites)
+    for step in range(5):
+        now = NOON + step * 600
+        good = promote(changed(good, "bcdef"[step], 10 + step), rules, healthy(good, now), now).ledger
+        bad = promote(changed(bad, "bcdef"[step], 10 + step), rules, failing_all(bad, now), now).ledger
+
+    for ledger in (good, bad):
+        assert [site for site, entry in ledger.sites.items() if entry.offered.brings > 1] == sites[:5]  # type: ignore[union-attr]
+    assert good.halt is None
+    assert bad.halt is not None
+    assert bad.halt.because.startswith("ring all: 5 of 5 that reported failed, s00 first")
+
+
+def test_a_fix_reaches_those_that_failed_though_more_must_report_than_may_move_at_once() -> None:
+    rules = Rules(1, (Ring("rest", soak=0, at_once=10, least_reports=20),), spread=0)
+    ledger = promote(changed(settled([f"s{number:02}" for number in range(40)])), rules, {}, NOON).ledger
+    ledger = promote(ledger, rules, failing_all(ledger, NOON + 60), NOON + 60).ledger
+    assert ledger.halt is not None
+    ledger = resume(changed(ledger, "c", 3))
+
+    first = promote(ledger, rules, failing_all(ledger, NOON + 120), NOON + 120)
+    second = promote(first.ledger, rules, healthy(first.ledger, NOON + 180), NOON + 180)
+
+    assert first.moved == tuple(f"s{number:02}" for number in range(10))
+    assert second.moved == tuple(f"s{number:02}" for number in range(10, 20))
+
+
+def test_a_pin_sets_aside_what_it_keeps_from_a_site_and_not_what_the_site_was_given() -> None:
+    ledger = promote(changed(settled(FLEET), sites=["lab-1", "lyon"]), TWO_RINGS, {}, NOON).ledger
+    newer = changed(ledger, "c", 3, ["lab-1"])
+    rules = replace(TWO_RINGS, pins={"lab-1": Pin(digest("b"), "2030-01-01", "kept")})
+    early, soaked = NOON + 120, NOON + SOAKED_S
+
+    waiting = promote(newer, rules, healthy(newer, early), early)
+    silent = promote(newer, rules, {}, soaked)
+    proven = promote(newer, rules, healthy(newer, soaked), soaked)
+    newest = promote(changed(newer, "d", 4, ["lyon"]), rules, {}, early)
+
+    assert waiting.decisions["lyon"].reason == "waits for ring lab: 9 min of its spread and soak"
+    assert silent.decisions["lyon"].reason == "waits for ring lab: 1 of its sites had it, and have not proven it"
+    assert proven.moved == ("lyon",)
+    assert newest.moved == ("lyon",)
+
+
+def test_a_failure_that_was_excused_is_no_proof_before_its_soak_is_over() -> None:
+    ledger = promote(changed(settled(["lab-1", "lyon"])), TWO_RINGS, {}, NOON).ledger
+    health = {"lab-1": failing(ledger, "lab-1", NOON + 61)}
+    excused = resume(promote(ledger, TWO_RINGS, health, NOON + 61).ledger, ["lab-1"])
+
+    early = promote(excused, TWO_RINGS, health, NOON + 62)
+    soaked = promote(excused, TWO_RINGS, {"lab-1": failing(ledger, "lab-1", NOON + SOAKED_S)}, NOON + SOAKED_S)
+
+    assert early.ledger.halt is None
+    assert early.decisions["lyon"].reason == "waits for ring lab: 10 min of its spread and soak"
+    assert soaked.moved == ("lyon",)
+
+
+def test_a_site_that_has_not_taken_the_next_change_yet_proves_the_one_it_has() -> None:
+    rules = Rules(1, (Ring("lab", sites=("lab-*",), soak=600, least_reports=20), Ring("rest")), spread=3600)
+    labs = [f"lab-{number:02}" for number in range(20)]
+    ledger = changed(settled([*labs, "lyon"]))
+    for step in range(8):
+        now = NOON + step * 1800
+        promotion = promote(ledger, rules, healthy(ledger, now), now)
+        if "lyon" in promotion.moved:
+            break
+        ledger = changed(promotion.ledger, "cdbc"[step % 4], 10 + step, labs)
+
+    assert step == 3  # the first look after spread and soak: 4200 s
