@@ -263,7 +263,8 @@ def _without_offer(entry: SiteEntry) -> SiteEntry:
 
 def is_to_come(entry: SiteEntry, site: str, now: int) -> bool:
     """Whether the turn of what the site was offered has not come yet, and it can be taken back."""
-    return entry.offered is not None and now < entry.offered.turn(site)
+    offered = entry.offered
+    return offered is not None and now < offered.spread_ends and now < offered.turn(site)
 
 
 def halt(ledger: Ledger, because: str, now: int) -> tuple[Ledger, tuple[str, ...]]:

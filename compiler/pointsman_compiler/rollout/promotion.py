@@ -20,10 +20,10 @@ A site that was offered nothing yet runs nothing that could break: it waits for 
 pins and freezes.
 
 An offer is taken at the site's turn within the spread. Until then it can be taken back, and is: by a halt, and by a pin
-that was set after it. No offer is made whose turn would fall into a freeze.
+or a freeze that was set after it. No offer is made whose turn would fall into a freeze.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, Literal
 
@@ -31,7 +31,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pointsman_compiler.rollout.health import Health
-from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, offer, withdraw
+from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, is_to_come, offer, withdraw
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 from pointsman_compiler.rollout.trials import Member, Trial, is_due, judge
 
@@ -67,17 +67,17 @@ class Promotion(Struct, frozen=True):
 
 def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     """Return what moves at the Unix time `now`."""
-    ledger, unpinned = withdraw(ledger, _against_pins(ledger, rules, now), now)
+    ledger, against = withdraw(ledger, _against_rules(ledger, rules, now), now)
     rings = _members(ledger, rules)
     trials = {ring.name: judge(ring, members, rules, health, now) for ring, members in rings}
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
         left, withdrawn = withdraw(judged, judged.sites, now)
         return Promotion(
-            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*unpinned, *withdrawn)
+            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*against, *withdrawn)
         )
     promotion = _moved(_proven(judged, trials, now), rings, rules, trials, now)
-    return replace(promotion, withdrawn=tuple(site for site in unpinned if site not in promotion.moved))
+    return replace(promotion, withdrawn=tuple(site for site in against if site not in promotion.moved))
 
 
 def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
@@ -85,7 +85,7 @@ def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     found = promote(ledger, rules, health, now)
     if not found.moved:
         return found
-    left, withdrawn = withdraw(ledger, _against_pins(ledger, rules, now), now)
+    left, withdrawn = withdraw(ledger, _against_rules(ledger, rules, now), now)
     waiting = {site: replace(found.decisions[site], verdict="inconclusive", reason=MAY_MOVE) for site in found.moved}
     return replace(found, ledger=left, moved=(), decisions={**found.decisions, **waiting}, withdrawn=withdrawn)
 
@@ -110,15 +110,17 @@ def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: in
     return ledger
 
 
-def _against_pins(ledger: Ledger, rules: Rules, now: int) -> list[str]:
-    """Sites that are offered something else than they are pinned to."""
-    return [
-        site
-        for site in rules.pins
-        if (entry := ledger.sites.get(site)) is not None
-        and (pin := rules.pin_of(site, entry.time_zone, now)) is not None
-        and _is_against(entry, pin)
-    ]
+def _against_rules(ledger: Ledger, rules: Rules, now: int) -> Iterator[str]:
+    """Sites that are offered something else than they are pinned to, or whose turn would come within a freeze."""
+    for site in rules.pins:
+        entry = ledger.sites.get(site)
+        if entry and (pin := rules.pin_of(site, entry.time_zone, now)) and _is_against(entry, pin):
+            yield site
+    for site, entry in ledger.sites.items() if rules.freezes else ():
+        if entry.offered is not None and is_to_come(entry, site, now):
+            ring = rules.rings[rules.ring_of(site, entry.labels)]
+            if rules.freeze_of(ring.name, entry.time_zone, int(entry.offered.turn(site))):
+                yield site
 
 
 def _is_against(entry: SiteEntry, pin: Pin) -> bool:

@@ -385,3 +385,15 @@ def test_the_brake_halts_as_a_promotion_does() -> None:
     health = {**healthy(ledger, NOON + 60), "lab-1": failing(ledger, "lab-1", NOON + 60)}
 
     assert brake(ledger, TWO_RINGS, health, NOON + 60) == promote(ledger, TWO_RINGS, health, NOON + 60)
+
+
+def test_a_freeze_takes_back_what_would_be_taken_within_it() -> None:
+    ledger = promote(changed(settled(LARGE)), SLOW, {}, NOON).ledger
+    frozen = replace(SLOW, freezes=(Freeze("yard full", begin="13:00", end="22:00"),))
+
+    promotion = promote(ledger, frozen, {}, NOON + 60)
+
+    late = {site for site in LARGE if turn(ledger, site) >= NOON + 3600}
+    assert 20 < len(late) < 80
+    assert set(promotion.withdrawn) == late
+    assert to_come(promotion.ledger, NOON + 60) == to_come(ledger, NOON + 60) - late
