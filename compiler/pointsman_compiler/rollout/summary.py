@@ -5,21 +5,27 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pointsman_compiler.rollout.health import Health, Report, is_unreadable
+from pointsman_compiler.rollout.health import Health, Report, find, is_unreadable
 from pointsman_compiler.rollout.ledger import Ledger
 from pointsman_compiler.rollout.promotion import TOO_LATE, Promotion, promote
 from pointsman_compiler.rollout.rules import Rules
 
 LINES_AT_MOST: Final = 10
 WIDTH: Final = 80
-_RINGS_SHOWN: Final = 5
+_RINGS_SHOWN: Final = 4
 _REASONS_SHOWN: Final = 2
 
 
 def summarize(ledger: Ledger, rules: Rules, health: Health, now: int) -> str:
     """Return at most ten lines of at most 80 characters: the change, the rings, what it waits for."""
     promotion = promote(ledger, rules, health, now)
-    lines = [_headline(ledger), *_ring_lines(ledger, promotion, rules), *_next(ledger, promotion)]
+    late = [site for site, each in promotion.decisions.items() if each.reason.endswith(TOO_LATE)]
+    failed = sorted(_failed_later(ledger, rules, health, now))
+    notes = [
+        *([f"pins that came too late: {len(late)}, {late[0]} first; `status --site {late[0]}`"] if late else []),
+        *([f"failed after their batch had proven itself: {len(failed)}, {failed[0]} first"] if failed else []),
+    ]
+    lines = [_headline(ledger), *_ring_lines(ledger, promotion, rules), *_next(ledger, promotion, notes)]
     return "".join(f"{_cut(line)}\n" for line in lines[:LINES_AT_MOST])
 
 
@@ -30,7 +36,7 @@ def explain_site(ledger: Ledger, rules: Rules, health: Health, now: int, site: s
     offered = "nothing" if entry.offered is None else _content(entry.offered.content.digest, entry.offered.since)
     lines = [
         f"{site}, ring {decision.ring}: {decision.verdict}: {decision.reason}",
-        f"  desired   {entry.desired.digest} (sequence {entry.desired.sequence})",
+        f"  desired   {entry.desired.digest} (sequence {entry.desired.sequence}{_of(ledger, entry.published)})",
         f"  offered   {offered}",
         f"  reported  {_reported(report, now)}",
     ]
@@ -56,6 +62,7 @@ def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
                 "ring": decision.ring,
                 "verdict": decision.verdict,
                 "reason": decision.reason,
+                "revision": _revision(ledger, ledger.sites[site].published),
                 "finding": promotion.trials[decision.ring].findings.get(site),
                 "desired": ledger.sites[site].desired.digest,
                 "offered": None if (offer := ledger.sites[site].offered) is None else offer.content.digest,
@@ -72,12 +79,23 @@ def decided(promotion: Promotion) -> list[str]:
 
 
 def _headline(ledger: Ledger) -> str:
-    published, total = ledger.published, len(ledger.sites)
+    published = ledger.published
     if published is None:
         return "nothing is published yet"
-    offered = sum(not entry.is_pending for entry in ledger.sites.values())
+    own = [entry for entry in ledger.sites.values() if entry.published == published.number]
+    offered = sum(not entry.is_pending for entry in own)
     revision = f" ({published.revision[:12]})" if published.revision else ""
-    return f"published {_time(published.at)}{revision}: {offered} of {total} sites have been offered it"
+    return f"published {_time(published.at)}{revision}: {offered} of {len(own)} sites have been offered it"
+
+
+def _failed_later(ledger: Ledger, rules: Rules, health: Health, now: int) -> Iterator[str]:
+    """Sites that report a failure of what they have, and are in no trial any more."""
+    for site, report in health.items():
+        entry = ledger.sites.get(site)
+        if entry is None or entry.offered is None or not report.failed or entry.unproven:
+            continue
+        if find(entry.offered, report, now, rules.stale_after) == "failed":
+            yield site
 
 
 def _ring_lines(ledger: Ledger, promotion: Promotion, rules: Rules) -> Iterator[str]:
@@ -96,15 +114,17 @@ def _ring_lines(ledger: Ledger, promotion: Promotion, rules: Rules) -> Iterator[
         yield f"{f'{len(names)} more':<16}{total:>7}{total - left:>9}"
 
 
-def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
+def _next(ledger: Ledger, promotion: Promotion, notes: Sequence[str]) -> Sequence[str]:
     if promotion.ledger.halt is not None:
         halt, verb = promotion.ledger.halt, "halted" if ledger.halt is not None else "to be halted"
         return [f"{verb} since {_time(halt.at)}:", f"  {halt.because}", "next: fix, publish, then `resume`"]
-    waits = Counter(each.reason for each in promotion.decisions.values() if each.verdict == "inconclusive")
-    lines = [f"{count} wait: {reason}" for reason, count in waits.most_common(_REASONS_SHOWN)]
-    late = [site for site, each in promotion.decisions.items() if each.reason.endswith(TOO_LATE)]
-    if late:
-        lines.append(f"pins that came too late: {len(late)}, {late[0]} first; `status --site {late[0]}`")
+    waits = Counter(
+        (ledger.sites[site].published, each.reason)
+        for site, each in promotion.decisions.items()
+        if each.verdict == "inconclusive"
+    )
+    most = waits.most_common(_REASONS_SHOWN if not notes else 1)
+    lines = [*(f"{count} wait{_for(ledger, number)[:17]}: {reason}" for (number, reason), count in most), *notes]
     if promotion.moved:
         return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
     if not ledger.sites:
@@ -113,6 +133,23 @@ def _next(ledger: Ledger, promotion: Promotion) -> Sequence[str]:
     if not waits and not on_trial:
         return [*lines, "done: every site has been offered what is desired"]
     return lines or ["done when what is on trial has proven itself"]
+
+
+def _for(ledger: Ledger, number: int) -> str:
+    """Name a publication that is not the last one, which the headline has."""
+    is_last = ledger.published is not None and number == ledger.published.number
+    return "" if is_last else f" for {_revision(ledger, number) or f'publication {number}'}"
+
+
+def _of(ledger: Ledger, number: int) -> str:
+    revision = _revision(ledger, number)
+    return f" of {revision}" if revision else ""
+
+
+def _revision(ledger: Ledger, number: int) -> str | None:
+    """Return the revision of a publication, where one is known."""
+    publication = ledger.publication(number)
+    return publication.revision if publication is not None else None
 
 
 def _content(digest: str, at: int) -> str:

@@ -24,10 +24,8 @@ class Trial(Struct, frozen=True):
     def has_failed(self) -> bool:
         """More failed than the ring allows: of those that reported, or of all whatever the others still say."""
         failed, reports = self.failed, self.reports
-        is_enough = reports > 0 and reports >= min(self.ring.least_reports, len(self.findings))
-        return (is_enough and failed * 100 > self.ring.most_failed * reports) or (
-            failed * 100 > self.ring.most_failed * len(self.findings)
-        )
+        counted = reports if reports >= self.ring.least_reports else len(self.findings)
+        return failed * 100 > self.ring.most_failed * counted
 
     @property
     def failed(self) -> int:

@@ -56,3 +56,31 @@ def test_what_may_be_offered_yet_or_again_stays(fleet: Path) -> None:
     kept = [path.read_bytes() for path in (fleet / "repository" / "targets").glob("*.bundle")]
     assert second["lyon"] in kept  # it is desired
     assert first in kept  # what a halt brings back while a turn has not come
+
+
+def test_an_old_ledger_goes_after_an_hour_where_all_was_sent(fleet: Path) -> None:
+    def in_minutes(minutes: int) -> str:
+        return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+
+    def ledgers(minutes: int) -> int:
+        named = good(fleet, "clean", "--dry-run", "--at", in_minutes(minutes)).split()
+        return sum(name.endswith(".ledger.json") for name in named)
+
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+
+    assert ledgers(90) == 0
+    good(fleet, "refresh", *KEYS, "--command", "cat")
+    assert ledgers(30) == 0
+    assert ledgers(90) > 0
+
+
+def test_what_was_replaced_goes_an_hour_after_the_last_timestamp_that_leads_to_it(fleet: Path) -> None:
+    write_bundle(fleet, "lab", "second", 2)
+    good(fleet, "publish", "bundles", *KEYS)
+    two_days_on = [datetime.now(UTC) + timedelta(days=2, minutes=minutes) for minutes in (30, 90)]
+
+    early, late = (good(fleet, "clean", "--dry-run", "--at", at.isoformat()) for at in two_days_on)
+
+    assert ".snapshot.json" not in early
+    assert ".snapshot.json" in late

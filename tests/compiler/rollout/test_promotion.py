@@ -15,6 +15,7 @@ from pointsman_compiler.rollout.ledger import (
     Ledger,
     LedgerError,
     halt,
+    present,
     publish,
     read_ledger,
     resume,
@@ -77,6 +78,41 @@ def test_a_failure_beyond_what_the_ring_allows_halts_all_rings_with_its_reason()
     reason = "ring lab: 1 of 2 that reported failed, lab-1 first (probation: LAB-1: refused)"
     assert halted.ledger.halt.because == reason
     assert verdicts(halted) == {"lab-1": "settled", "lab-2": "settled", "lyon": "halt", "utrecht": "halt"}
+
+
+def test_failures_halt_before_enough_have_reported_when_they_are_too_many_whatever_the_others_say() -> None:
+    rules = Rules(1, (Ring("all", least_reports=5, most_failed=20),), spread=0)
+    ledger = promote(changed(settled([f"s{number}" for number in range(10)])), rules, {}, NOON).ledger
+    health = {f"s{number}": failing(ledger, f"s{number}", NOON + 60) for number in range(3)}
+
+    assert promote(ledger, rules, dict(list(health.items())[:2]), NOON + 60).ledger.halt is None
+    assert promote(ledger, rules, health, NOON + 60).ledger.halt is not None
+
+
+def test_a_first_bundle_waits_for_no_room_and_takes_none() -> None:
+    rules = Rules(1, (Ring("all", at_once=1),), spread=0)
+    fleet = changed(settled(["m", "n"]))
+    ledger = publish(fleet, [newcomer(site, "a", 1) for site in ("a", "b", "z")], NOON, None)
+
+    assert set(promote(ledger, rules, {}, NOON).moved) == {"a", "b", "z", "m"}
+    assert set(promote(promote(fleet, rules, {}, NOON).ledger, rules, {}, NOON).moved) == set()
+    later = publish(promote(fleet, rules, {}, NOON).ledger, [newcomer("z", "a", 1)], NOON, None)
+    assert promote(later, rules, {}, NOON).moved == ("z",)
+
+
+def test_publications_without_a_revision_are_not_one() -> None:
+    ledger = publish(settled(["lab-1", "lyon"]), [newcomer("lab-1", "b", 2)], NOON, None)
+    ledger = publish(ledger, [newcomer("lyon", "b", 2)], NOON, None)
+
+    assert promote(ledger, TWO_RINGS, {}, NOON).moved == ("lab-1", "lyon")
+
+
+def test_a_clock_that_is_a_little_behind_goes_on_from_the_last_change() -> None:
+    ledger = changed(settled(["lyon"]))
+
+    assert [present(ledger, at) for at in (NOON - 300, NOON, NOON + 60)] == [NOON, NOON, NOON + 60]
+    with pytest.raises(LedgerError, match="the clock is behind: the rollout was last changed at 2026-11-25T12:00:00Z"):
+        present(ledger, NOON - 301)
 
 
 def test_a_halt_stays_though_all_is_healthy_again_until_a_person_lifts_it() -> None:
@@ -208,6 +244,8 @@ def test_rings_take_sites_by_pattern_label_and_share() -> None:
     rings = Counter(rules.ring_of(name, {"region": "north"} if name.endswith("7") else {}) for name in names)
     grown = replace(rules, rings=(Ring("tenth", share=20), *rules.rings[1:]))
 
+    half = Rules(1, (Ring("one", share=50), Ring("two", share=50), Ring("rest")))
+    assert 200 < Counter(half.ring_of(name, {}) for name in names)[1] < 300
     assert 70 < rings[0] < 130
     assert 70 < rings[1] < 110
     assert all(grown.ring_of(name, {}) == 0 for name in names if rules.ring_of(name, {}) == 0)
@@ -247,6 +285,34 @@ def test_the_summary_says_where_a_change_is_and_what_it_waits_for() -> None:
     )
     assert "ring rest: inconclusive: waits for ring lab" in explain_site(ledger, TWO_RINGS, health, NOON + 60, "lyon")
     assert decided(promote(ledger, TWO_RINGS, health, NOON + 60))[0].split()[:2] == ["settled", "2"]
+
+
+def test_the_summary_names_the_revision_that_a_site_waits_for() -> None:
+    ledger = promote(changed(settled(FLEET)), TWO_RINGS, {}, NOON).ledger
+    ledger = promote(changed(ledger, "c", 3, ["utrecht"]), TWO_RINGS, {}, NOON + 60).ledger
+
+    lines = summarize(ledger, TWO_RINGS, {}, NOON + 60).splitlines()
+
+    assert lines[0] == "published 2026-11-25T12:00:00Z (3abcdef): 0 of 1 sites have been offered it"
+    assert sorted(lines[4:]) == [
+        "1 wait for 2abcdef: waits for ring lab: 10 min of its spread and soak",
+        "1 wait: waits for ring lab: 10 min of its spread and soak",
+    ]
+    assert "(sequence 2 of 2abcdef)" in explain_site(ledger, TWO_RINGS, {}, NOON + 60, "lyon")
+
+
+def test_the_summary_tells_sites_that_failed_after_their_batch_had_proven_itself() -> None:
+    rules = Rules(1, (Ring("all", soak=0, most_failed=50),), spread=0)
+    ledger = promote(changed(settled(FLEET)), rules, {}, NOON).ledger
+    health = {**healthy(ledger, NOON + 60), "lyon": failing(ledger, "lyon", NOON + 60)}
+    ledger = promote(ledger, rules, health, NOON + 60).ledger
+
+    lines = summarize(ledger, rules, health, NOON + 60).splitlines()
+
+    assert lines[-2:] == [
+        "failed after their batch had proven itself: 1, lyon first",
+        "done: every site has been offered what is desired",
+    ]
 
 
 def test_a_report_that_cannot_be_believed_counts_neither_way() -> None:
@@ -342,6 +408,8 @@ def test_a_pin_takes_back_what_is_still_to_be_taken() -> None:
     promotion = promote(ledger, rules, {}, NOON)
 
     assert promotion.withdrawn == ("lab-1",)
+    moved_on = replace(rules, pins={"lab-1": Pin(digest("c"), "2030-01-01", "kept")})
+    assert promote(changed(ledger, "c", 3, ["lab-1"]), moved_on, {}, NOON).withdrawn == ()
     assert content_of(promotion.ledger.sites["lab-1"]) == Content(digest("a"), 1, "a" * 64, 100)
     assert promotion.decisions["lab-1"].reason == "pinned until 2030-01-01: kept"
 

@@ -114,10 +114,12 @@ def test_a_clock_that_is_behind_changes_nothing(fleet: Path) -> None:
     write_bundle(fleet, "lab", "second", 2)
     before = contents(fleet / "repository")
 
-    for command in (["publish", "bundles"], ["promote", "sites"], ["halt", "--because", "calls"]):
+    for command in (["publish", "bundles"], ["promote", "sites"], ["refresh"], ["resume"]):
         said = bad(fleet, *command, *KEYS, "--at", "2026-11-01")
         assert "the clock is behind: the rollout was last changed at 2" in said
     assert contents(fleet / "repository") == before
+    assert good(fleet, "status", "sites", "--at", "2026-11-01").startswith("published 2")
+    assert "halted: calls" in good(fleet, "halt", "--because", "calls", *KEYS, "--at", "2026-11-01")
 
 
 def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:

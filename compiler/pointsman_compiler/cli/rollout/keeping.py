@@ -8,7 +8,7 @@ import click
 
 from pointsman_compiler.cli import options
 from pointsman_compiler.cli.outcome import Failure, file_failures, key_failures
-from pointsman_compiler.cli.rollout.common import change, command_option, keys_option, repository_option
+from pointsman_compiler.cli.rollout.common import change, command_option, keys_option, repository_option, unix
 from pointsman_compiler.cli.signing import private_keys
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
@@ -102,11 +102,13 @@ def refresh(folder: Path, keys: tuple[str, ...], command: str | None, at: dateti
 
     Controllers that see no new timestamp for two days report `stale`, and take nothing new; they go on as they are.
     """
+    from pointsman_compiler.rollout.ledger import present
     from pointsman_compiler.rollout.repository import Repository
 
     held = private_keys(keys)
 
     def act(repository: Repository) -> list[str]:
+        present(repository.ledger(), unix(at))
         signed = repository.refresh(held, at)
         ends = repository.ends()["root"]
         if ends - at < ROOT_WARNS_BEFORE:

@@ -149,7 +149,7 @@ def halt(folder: Path, keys: tuple[str, ...], because: str, command: str | None,
 
     def act(repository: Repository) -> Sequence[str]:
         ledger = repository.ledger()
-        halted, withdrawn = ledgers.halt(ledger, because, ledgers.present(ledger, unix(at)))
+        halted, withdrawn = ledgers.halt(ledger, because, max(unix(at), ledger.at))  # whatever the clock: it stops
         repository.save(halted, held, at, moved=withdrawn)
         return withdrawn
 
@@ -173,7 +173,9 @@ def resume(folder: Path, keys: tuple[str, ...], excuse: tuple[str, ...], command
     held = private_keys(keys)
 
     def act(repository: Repository) -> None:
-        repository.save(ledgers.resume(repository.ledger(), excuse), held, at)
+        ledger = repository.ledger()
+        ledgers.present(ledger, unix(at))
+        repository.save(ledgers.resume(ledger, excuse), held, at)
 
     change(folder, command, act)
     click.echo("resumed; `promote` goes on")

@@ -28,7 +28,6 @@ from pointsman_compiler.cli.rollout.common import (
 def status(root: Path, folder: Path, health: str | None, site: str | None, as_json: bool, at: datetime) -> None:
     """Say in ten lines where the last change is and what it waits for. Needs no key."""
     from pointsman_compiler.rollout import summary
-    from pointsman_compiler.rollout.ledger import present
     from pointsman_compiler.rollout.promotion import promote
     from pointsman_compiler.rollout.repository import Repository
 
@@ -36,7 +35,7 @@ def status(root: Path, folder: Path, health: str | None, site: str | None, as_js
         ledger = Repository(found_folder(folder)).ledger()
         rules = read_rules(root, ledger)
         found = read_health(health, rules)
-        now = present(ledger, unix(at))
+        now = max(unix(at), ledger.at)
     if site is not None:
         if site not in ledger.sites:
             raise Failure(f"the repository has no site {site}", "name one that was published")
