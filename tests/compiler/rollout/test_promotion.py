@@ -89,15 +89,37 @@ def test_failures_halt_before_enough_have_reported_when_they_are_too_many_whatev
     assert promote(ledger, rules, health, NOON + 60).ledger.halt is not None
 
 
+def test_of_those_that_reported_no_more_may_fail_than_the_ring_allows_once_enough_have() -> None:
+    rules = Rules(1, (Ring("all", least_reports=2, most_failed=40),), spread=0)
+    ledger = promote(changed(settled([f"s{number}" for number in range(10)])), rules, {}, NOON).ledger
+    health = {"s0": failing(ledger, "s0", NOON + 60), "s1": healthy(ledger, NOON + 60)["s1"]}
+
+    assert promote(ledger, rules, {"s0": health["s0"]}, NOON + 60).ledger.halt is None
+    assert promote(ledger, rules, health, NOON + 60).ledger.halt is not None
+
+
 def test_a_first_bundle_waits_for_no_room_and_takes_none() -> None:
     rules = Rules(1, (Ring("all", at_once=1),), spread=0)
-    fleet = changed(settled(["m", "n"]))
-    ledger = publish(fleet, [newcomer(site, "a", 1) for site in ("a", "b", "z")], NOON, None)
+    ledger = publish(settled(["m", "n"]), [newcomer(site, "a", 1) for site in ("a", "b", "z")], NOON, None)
 
-    assert set(promote(ledger, rules, {}, NOON).moved) == {"a", "b", "z", "m"}
-    assert set(promote(promote(fleet, rules, {}, NOON).ledger, rules, {}, NOON).moved) == set()
-    later = publish(promote(fleet, rules, {}, NOON).ledger, [newcomer("z", "a", 1)], NOON, None)
-    assert promote(later, rules, {}, NOON).moved == ("z",)
+    assert promote(changed(ledger, sites=["m", "n"]), rules, {}, NOON).moved == ("a", "b", "z", "m")
+    full = promote(changed(settled(["m", "n"])), rules, {}, NOON).ledger
+    assert promote(publish(full, [newcomer("z", "a", 1)], NOON, None), rules, {}, NOON).moved == ("z",)
+
+
+def test_a_site_that_is_under_way_takes_no_more_room_by_the_next_change() -> None:
+    rules = Rules(1, (Ring("all", at_once=2),), spread=0)
+    ledger = promote(changed(settled(["s1", "s2"]), sites=["s1"]), rules, {}, NOON).ledger
+
+    assert promote(changed(ledger, "c", 3), rules, {}, NOON).moved == ("s1", "s2")
+
+
+def test_what_a_site_ran_before_is_no_report_of_what_it_is_still_to_take() -> None:
+    ledger = promote(changed(settled(LARGE)), SLOW, {}, NOON).ledger
+
+    trial = promote(ledger, SLOW, healthy(ledger, NOON + 1), NOON + 1).trials["all"]
+
+    assert trial.words() == "100 under way"
 
 
 def test_publications_without_a_revision_are_not_one() -> None:
