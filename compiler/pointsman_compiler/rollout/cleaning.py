@@ -77,7 +77,10 @@ def left_behind(folder: Path) -> list[Path]:
 
 def _bundles(ledger: Ledger) -> Iterator[str]:
     for site, entry in ledger.sites.items():
-        for content in (entry.desired, *(offer.content for offer in (entry.offered, entry.before) if offer)):
+        for content in (
+            entry.desired,
+            *(offer.content for offer in (entry.offered, entry.before, entry.withdrawn) if offer),
+        ):
             yield f"targets/{bundle_name(site, content.sha256)}"
 
 

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 
 from msgspec import Struct
 
-from pointsman_compiler.rollout.ledger import Offer
+from pointsman_compiler.rollout.ledger import Content, Offer
 
 
 class Report(Struct, frozen=True):
@@ -44,10 +44,19 @@ def is_unreadable(report: Report, now: int) -> bool:
     return report.is_unreadable or report.at > now + AHEAD_S
 
 
+def is_of(report: Report, content: Content) -> bool:
+    """Whether the site has `content`, or had it and failed."""
+    return report.active == content.digest or _has_failed(report, content)
+
+
+def _has_failed(report: Report, content: Content) -> bool:
+    """Only with the very sequence that was offered: content that failed once may be offered again."""
+    return report.failed == content.digest and report.failed_sequence in (None, content.sequence)
+
+
 def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Finding:
     """Return what `report` says of `offer` at the time `now`.
 
-    A failure counts only with the very sequence that was offered: content that failed once may be offered again.
     `degraded` counts neither way: what is unreachable may be so for any reason.
     """
     if report is not None and is_unreadable(report, now):
@@ -57,6 +66,6 @@ def find(offer: Offer, report: Report | None, now: int, stale_after: int) -> Fin
     content = offer.content
     if report.active == content.digest:
         return "healthy" if report.state in WELL else "under way" if report.state == "probation" else "degraded"
-    if report.failed == content.digest and report.failed_sequence in (None, content.sequence):
+    if _has_failed(report, content):
         return "excused" if offer.is_excused else "failed"
     return "under way"

@@ -59,9 +59,11 @@ class SiteEntry(Struct, frozen=True, rename="camel"):
 
     `published` is the number of the publication that made it `desired`, `waits_since` that of the oldest change which
     the site was not offered, where it is pending. `before` is what it was offered before `offered`, and has until its
-    turn comes. Of what it was offered, the oldest is `unproven` first. A change that comes on top of another does not
-    make that one begin anew: a site that changes all the time would never prove anything. There are two at most, the
-    second for all that came after the first.
+    turn comes; `withdrawn` what was taken back from it last, which it may have taken before it could know.
+
+    Of what it was offered, the oldest is `unproven` first. A change that comes on top of another does not make that one
+    begin anew: a site that changes all the time would never prove anything. There are two at most, the second for all
+    that came after the first.
     """
 
     time_zone: str
@@ -71,6 +73,7 @@ class SiteEntry(Struct, frozen=True, rename="camel"):
     waits_since: int = 0
     offered: Offer | None = None
     before: Offer | None = None
+    withdrawn: Offer | None = None
     unproven: tuple[Unproven, ...] = ()
 
     @property
@@ -231,7 +234,7 @@ def offer(entry: SiteEntry, site: str, spread: int, now: int) -> SiteEntry:
     made = Offer(entry.desired, since, ends, entry.waits_since)
     last = Unproven(entry.waits_since, entry.published, ends)
     unproven = () if entry.offered is None else _and_then(entry.unproven, last)
-    return msgspec.structs.replace(entry, offered=made, before=entry.offered, unproven=unproven)
+    return msgspec.structs.replace(entry, offered=made, before=entry.offered, withdrawn=None, unproven=unproven)
 
 
 def _and_then(unproven: tuple[Unproven, ...], last: Unproven) -> tuple[Unproven, ...]:
@@ -257,8 +260,29 @@ def withdraw(ledger: Ledger, sites: Iterable[str], now: int) -> tuple[Ledger, tu
 def _without_offer(entry: SiteEntry) -> SiteEntry:
     assert entry.offered is not None
     brought = entry.offered.brings
-    unproven = tuple(each for each in entry.unproven if each.oldest < brought)
-    return msgspec.structs.replace(entry, offered=entry.before, before=None, waits_since=brought, unproven=unproven)
+    return msgspec.structs.replace(
+        entry,
+        offered=entry.before,
+        before=None,
+        withdrawn=entry.offered,
+        waits_since=brought,
+        unproven=tuple(each for each in entry.unproven if each.oldest < brought),
+    )
+
+
+def offer_again(ledger: Ledger, sites: Iterable[str]) -> Ledger:
+    """Offer `sites` what was taken back from them, for they have taken it."""
+    entries = dict(ledger.sites)
+    for site in sites:
+        entry = entries[site]
+        taken = entry.withdrawn
+        assert taken is not None
+        last = Unproven(taken.brings, entry.published, taken.spread_ends)
+        unproven = () if entry.offered is None else _and_then(entry.unproven, last)
+        entries[site] = msgspec.structs.replace(
+            entry, offered=taken, before=entry.offered, withdrawn=None, unproven=unproven
+        )
+    return msgspec.structs.replace(ledger, sites=entries)
 
 
 def is_to_come(entry: SiteEntry, site: str, now: int) -> bool:

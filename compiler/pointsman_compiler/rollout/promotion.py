@@ -20,7 +20,8 @@ A site that was offered nothing yet runs nothing that could break: it waits for 
 pins and freezes.
 
 An offer is taken at the site's turn within the spread. Until then it can be taken back, and is: by a halt, and by a pin
-or a freeze that was set after it. No offer is made whose turn would fall into a freeze.
+or a freeze that was set after it. No offer is made whose turn would fall into a freeze. Whose turn came before the halt
+was there may have taken it all the same: where a site reports so, it is offered that again, and judged by it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +31,8 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pointsman_compiler.rollout.health import Health
-from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, is_to_come, offer, withdraw
+from pointsman_compiler.rollout.health import Health, is_of, is_unreadable
+from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, is_to_come, offer, offer_again, withdraw
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
 from pointsman_compiler.rollout.trials import Member, Trial, is_due, judge
 
@@ -55,7 +56,7 @@ class Decision(Struct, frozen=True):
 class Promotion(Struct, frozen=True):
     """The next state, the sites that move by it, and a decision for every site; `trials` by ring as judged.
 
-    From the sites `withdrawn` an offer is taken back.
+    From the sites `withdrawn` an offer is taken back; those in `taken` had taken what was withdrawn before.
     """
 
     ledger: Ledger
@@ -63,21 +64,38 @@ class Promotion(Struct, frozen=True):
     decisions: Mapping[str, Decision]
     trials: Mapping[str, Trial]
     withdrawn: tuple[str, ...] = ()
+    taken: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> set[str]:
+        """Sites that are offered something else than before."""
+        return {*self.moved, *self.withdrawn, *self.taken}
 
 
 def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     """Return what moves at the Unix time `now`."""
-    ledger, against = withdraw(ledger, _against_rules(ledger, rules, now), now)
+    taken = tuple(_taken(ledger, health, now))
+    ledger, against = withdraw(offer_again(ledger, taken), _against_rules(ledger, rules, now), now)
     rings = _members(ledger, rules)
     trials = {ring.name: judge(ring, members, rules, health, now) for ring, members in rings}
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
         left, withdrawn = withdraw(judged, judged.sites, now)
         return Promotion(
-            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*against, *withdrawn)
+            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*against, *withdrawn), taken
         )
     promotion = _moved(_proven(judged, trials, now), rings, rules, trials, now)
-    return replace(promotion, withdrawn=tuple(site for site in against if site not in promotion.moved))
+    return replace(promotion, withdrawn=tuple(site for site in against if site not in promotion.moved), taken=taken)
+
+
+def _taken(ledger: Ledger, health: Health, now: int) -> Iterator[str]:
+    """Sites that report what was taken back from them."""
+    for site, entry in ledger.sites.items():
+        report = health.get(site)
+        if (offer := entry.withdrawn) is None or report is None or is_unreadable(report, now):
+            continue
+        if now >= offer.turn(site) and report.at >= offer.since and is_of(report, offer.content):
+            yield site
 
 
 def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
@@ -85,6 +103,7 @@ def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     found = promote(ledger, rules, health, now)
     if not found.moved:
         return found
+    ledger = offer_again(ledger, found.taken)
     left, withdrawn = withdraw(ledger, _against_rules(ledger, rules, now), now)
     waiting = {site: replace(found.decisions[site], verdict="inconclusive", reason=MAY_MOVE) for site in found.moved}
     return replace(found, ledger=left, moved=(), decisions={**found.decisions, **waiting}, withdrawn=withdrawn)

@@ -57,6 +57,7 @@ def as_json(ledger: Ledger, promotion: Promotion) -> dict[str, Any]:
         else {"at": _time(published.at), "revision": published.revision, "sites": published.sites},
         "moved": list(promotion.moved),
         "withdrawn": list(promotion.withdrawn),
+        "taken": list(promotion.taken),
         "sites": {
             site: {
                 "ring": decision.ring,

@@ -8,7 +8,7 @@ from support.rolloutcommands import RULES, bad, good, offered, write_bundle
 from support.rollouts import KEYS
 
 TO_WEB = 'while read -r f; do mkdir -p "../web/$(dirname "$f")" && cp "$f" "../web/$f" || exit 1; done'
-IN_THREE_DAYS = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+IN_THREE_DAYS, IN_SIX_DAYS = ((datetime.now(UTC) + timedelta(days=days)).isoformat() for days in (3, 6))
 
 
 def names(folder: Path) -> set[str]:
@@ -56,6 +56,11 @@ def test_what_may_be_offered_yet_or_again_stays(fleet: Path) -> None:
     kept = [path.read_bytes() for path in (fleet / "repository" / "targets").glob("*.bundle")]
     assert second["lyon"] in kept  # it is desired
     assert first in kept  # what a halt brings back while a turn has not come
+    good(fleet, "halt", "--because", "calls", *KEYS)
+    good(fleet, "refresh", *KEYS, "--at", IN_THREE_DAYS)
+    good(fleet, "clean", "--at", IN_SIX_DAYS)
+    kept = [path.read_bytes() for path in (fleet / "repository" / "targets").glob("*.bundle")]
+    assert second["lab"] in kept  # who took it before it was taken back is offered it again
 
 
 def test_an_old_ledger_goes_after_an_hour_where_all_was_sent(fleet: Path) -> None:

@@ -487,3 +487,28 @@ def test_a_freeze_takes_back_what_would_be_taken_within_it() -> None:
     assert 20 < len(late) < 80
     assert set(promotion.withdrawn) == late
     assert to_come(promotion.ledger, NOON + 60) == to_come(ledger, NOON + 60) - late
+
+
+def test_who_took_what_was_taken_back_is_judged_by_it() -> None:
+    """Their turn came while the halt was being sent."""
+    ledger = promote(changed(settled(LARGE)), SLOW, {}, NOON).ledger
+    halted, withdrawn = halt(ledger, "calls", NOON + 600)
+    at = max(turn(ledger, site) for site in withdrawn)
+    well, ill, away = sorted(withdrawn)[:3]
+    now = int(at) + 60
+    health = {
+        **healthy(halted, now),
+        well: Report(now, "running", digest("b")),
+        ill: failing(ledger, ill, now),
+        away: Report(now, "running", digest("a")),
+    }
+
+    still = promote(halted, SLOW, health, now)
+    after = promote(resume(still.ledger), SLOW, health, now)
+
+    assert set(still.taken) == {well, ill}
+    assert {content_of(still.ledger.sites[site]) for site in (well, ill)} == {content_of(ledger.sites[well])}
+    assert content_of(still.ledger.sites[away]) == content_of(halted.sites[away])
+    assert promote(still.ledger, SLOW, health, now).taken == ()
+    assert after.ledger.halt is not None
+    assert f"{ill} first" in after.ledger.halt.because

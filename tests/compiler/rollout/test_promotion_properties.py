@@ -197,7 +197,9 @@ def assert_every_site_is_explained(before: Ledger, promotion: Promotion) -> None
             assert after.offered.content == after.desired == before.sites[site].desired
             continue
         assert (decision.verdict == "settled") == (not after.is_pending)
-        if site in promotion.withdrawn:
+        if site in promotion.taken:
+            assert after.offered == before.sites[site].withdrawn
+        elif site in promotion.withdrawn:
             assert after.offered == before.sites[site].before
         else:
             assert content_of(after) == content_of(before.sites[site])

@@ -122,7 +122,7 @@ def promote(
         decide = promotion.brake if brake else promotion.promote
         found = decide(ledger, rules, reports, ledgers.present(ledger, unix(at)))
         if found.ledger != ledger and not dry_run:
-            repository.save(found.ledger, held, at, moved=(*found.moved, *found.withdrawn))
+            repository.save(found.ledger, held, at, moved=found.changed)
         return found
 
     found = change(folder, None if dry_run else command, act)
@@ -198,5 +198,7 @@ def _tell(found: "Promotion", as_json: bool, *, is_carried_out: bool) -> None:
     click.echo(f"{counted(found.moved)} {'moved' if is_carried_out else 'would move'}")
     if found.withdrawn:
         click.echo(f"taken back from {counted(found.withdrawn)} whose turn had not come")
+    if found.taken:
+        click.echo(f"{counted(found.taken)} had taken before what was taken back")
     if found.ledger.halt is not None:
         click.echo(f"error: the rollout is halted: {found.ledger.halt.because}\n  help: fix, publish, resume", err=True)
