@@ -169,6 +169,14 @@ def test_where_there_is_no_rollout_no_job_runs() -> None:
         assert not any(holds(job["if"], {**started(by), "vars.POINTSMAN_ROLLOUT": ""}) for job in jobs)
 
 
+def test_without_a_command_that_sends_whatever_would_sign_fails(runner: Runner) -> None:
+    assert run_job(runner, "publish")[PUBLISH] == 0
+    runner.expressions = {**runner.expressions, "secrets.POINTSMAN_PUBLISH_COMMAND": ""}
+
+    assert run_job(runner, "halt") == {FETCH: 0, HALT_OR_RESUME: 2, SAY: 0}
+    assert run_job(runner, "refresh")[REFRESH] == 2
+
+
 def test_what_init_lays_down_is_this_workflow_with_another_installation() -> None:
     ours = (WORKFLOWS / "rollout.yml").read_text()
     assert ours.count(INSTALLATION) == 1

@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from support.command import pointsman
 from support.rolloutcommands import RULES, bad, good, offered, write_bundle
 from support.rollouts import KEYS
 
@@ -56,3 +57,10 @@ def test_what_may_be_offered_yet_or_again_stays(fleet: Path) -> None:
     kept = [path.read_bytes() for path in (fleet / "repository" / "targets").glob("*.bundle")]
     assert second["lyon"] in kept  # it is desired
     assert first in kept  # what a halt brings back while a turn has not come
+
+
+def test_an_empty_command_that_removes_is_a_mistake(fleet: Path) -> None:
+    done = pointsman("rollout", "clean", cwd=fleet, environment={"POINTSMAN_CLEAN_COMMAND": ""})
+
+    assert done.returncode == 2
+    assert "POINTSMAN_CLEAN_COMMAND is empty: unset it, or name the command" in done.stderr
