@@ -54,7 +54,7 @@ _ON_ROLLOUTS = {
     " --health https://metrics.example": "",
     "--key env:TARGETS …": "--key env:TARGETS --key env:SNAPSHOT --key env:TIMESTAMP",
     "rsync -a deploy@fleet.example:/srv/rollout/ repository/": "mv repository served && cp -r served repository",
-    "rsync -a --files-from=- . deploy@fleet.example:/srv/rollout/": "xargs cp --parents -t ../served",
+    "rsync -aI --files-from=- . deploy@fleet.example:/srv/rollout/": "xargs cp --parents -t ../served",
 }
 PROGRAMS: dict[str, click.Group] = {
     "pointsman": compiler_program,

@@ -1,13 +1,22 @@
 """The page on rollouts shows rules that the compiler takes."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.rollout.rules import rules_of
 from pointsman_compiler.rules.rollout import find_document_problems
 
-PAGE = Path(__file__).parents[3] / "docs" / "rollout.md"
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "rollout.md"
+SHOWN = ("docs", "deploy", ".github", "compiler/pointsman_compiler")
+"""Where commands that send are shown."""
+SERVER = "deploy@fleet.example:/srv/rollout/"
+FIRST_FAILS = "#!/bin/sh\ncase $* in *first*) exit 1 ;; esac\n"
 
 
 def test_the_rules_on_the_page_are_sound() -> None:
@@ -17,6 +26,38 @@ def test_the_rules_on_the_page_are_sound() -> None:
 
     assert find_document_problems(document, {"lab-1", "lyon-part-dieu"}) == []
     assert [ring.name for ring in rules_of(document.data).rings] == ["lab", "early", "rest"]
+
+
+def shown(pattern: str) -> set[str]:
+    """What is shown anywhere that fits `pattern`, or its group."""
+    files = (file for part in SHOWN for file in (ROOT / part).rglob("*") if file.suffix in (".md", ".yml", ".py"))
+    return {found for file in files for found in re.findall(pattern, file.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+def test_what_is_shown_sends_a_file_of_the_same_size_and_second(tmp_path: Path) -> None:
+    (command,) = shown(rf"rsync -\S* [^`\n\"]*--files-from=- \. {re.escape(SERVER)}")
+    for folder, text in (("served", "old"), ("repository", "new")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "timestamp.json").write_text(text)
+        os.utime(tmp_path / folder / "timestamp.json", (1, 1))
+
+    here = command.replace(SERVER, "../served/")
+    subprocess.run(here, shell=True, cwd=tmp_path / "repository", input=b"timestamp.json\n", check=True)
+
+    assert (tmp_path / "served" / "timestamp.json").read_text() == "new"
+
+
+def test_loops_that_are_shown_fail_where_one_file_does(tmp_path: Path) -> None:
+    (tmp_path / "aws").write_text(FIRST_FAILS)
+    (tmp_path / "aws").chmod(0o755)
+    loops = shown(r"while read -r f; do [^\n']*; done")
+    assert {loop.split()[7] for loop in loops} == {"cp", "rm"}
+
+    for loop in loops:
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(loop, shell=True, env={"PATH": path}, input=b"first\nsecond\n", check=False)
+        assert done.returncode != 0, loop
 
 
 def test_what_init_writes_is_sound() -> None:
