@@ -54,6 +54,29 @@ def test_init_never_replaces_a_repository_or_keys(fleet: Path) -> None:
     assert "keys is there already" in bad(fleet, "init", "sites", "--repository", "other", "--keys", "keys", code=6)
 
 
+@pytest.mark.parametrize(
+    ("folder", "keys"),
+    [("new", "new/keys"), ("new", "new"), ("new/repository", "new"), ("new", "sites/../new/keys"), ("link/a", "sites")],
+)
+def test_init_keeps_keys_and_what_is_served_apart(fleet: Path, folder: str, keys: str) -> None:
+    (fleet / "link").symlink_to("sites")
+    before = set(fleet.rglob("*"))
+
+    said = bad(fleet, "init", "sites", "--repository", folder, "--keys", keys, code=2)
+
+    assert "elsewhere" in said
+    assert set(fleet.rglob("*")) == before
+
+
+def test_init_without_the_sites_makes_nothing(fleet: Path) -> None:
+    before = set(fleet.iterdir())
+
+    said = bad(fleet, "init", "nosuch", "--repository", "new", "--keys", "new-keys", code=6)
+
+    assert "there is no folder nosuch" in said
+    assert set(fleet.iterdir()) == before
+
+
 def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:
     write_bundle(fleet, "lab", "second", 2)
     good(fleet, "publish", "bundles", *KEYS)

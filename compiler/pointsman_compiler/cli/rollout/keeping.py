@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from pointsman_compiler.cli import options
-from pointsman_compiler.cli.outcome import Failure, file_failures, key_failures
+from pointsman_compiler.cli.outcome import Failure, FileFailure, file_failures, key_failures
 from pointsman_compiler.cli.rollout.common import change, command_option, keys_option, repository_option
 from pointsman_compiler.cli.signing import private_keys
 
@@ -43,7 +43,7 @@ spread: 300                   # seconds over which the sites of a batch take the
     metavar="DIR",
     type=click.Path(path_type=Path),
     required=True,
-    help="New folder for the keys, outside of git.",
+    help="New folder for the keys, outside of git and of the repository.",
 )
 @click.option("--root-keys", metavar="N", type=click.IntRange(1, 16), default=3, show_default=True, help="Root keys.")
 @click.option(
@@ -72,6 +72,9 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
 
     if threshold > root_keys:
         raise click.UsageError(f"--threshold {threshold} is more than the {root_keys} root keys")
+    if not root.is_dir():
+        raise FileFailure(f"there is no folder {root}", f"name the folder of the sites: {ROLLOUT_FILE} goes there")
+    _demand_apart(folder, keys)
     secret = ask_new_passphrase() if passphrase else None
     with file_failures():
         if folder.exists():
@@ -85,11 +88,22 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
         roots = [load_private_key(files.private, phrase) for name, files in made.items() if name.startswith("root-")]
         online = {role: load_private_key(made[role].private) for role in ONLINE_ROLES}
         create(folder, roots, threshold, online, at)
-        if root.is_dir() and not (root / ROLLOUT_FILE).exists():
+        if not (root / ROLLOUT_FILE).exists():
             replace_file(root / ROLLOUT_FILE, STARTER.encode())
             click.echo(f"{root / ROLLOUT_FILE}: edit the rings")
     click.echo(f"{keys}: carry root-*.key away; the others belong to the pipeline")
     click.echo(f"{folder}: publish it; controllers begin with metadata/1.root.json")
+
+
+def _demand_apart(folder: Path, keys: Path) -> None:
+    """The repository is served, and copied to and fro by pipelines: no key lies in it, nor it among the keys."""
+    served, closed = folder.resolve(), keys.resolve()
+    if closed.is_relative_to(served):
+        raise click.UsageError(f"--keys {keys} is within {folder}, which is served: keys go elsewhere")
+    if served.is_relative_to(closed):
+        raise click.UsageError(
+            f"--repository {folder} is within {keys}, the keys' folder: what is served goes elsewhere"
+        )
 
 
 @click.command(epilog="Example: pointsman rollout refresh --key timestamp.key --key snapshot.key --key targets.key")
