@@ -211,6 +211,35 @@ def test_what_init_lays_down_is_this_workflow_with_another_installation() -> Non
     assert COUNTER.read_text() == theirs
 
 
+def test_a_site_that_is_removed_from_git_is_removed_from_the_rollout(runner: Runner) -> None:
+    assert run_job(runner, "publish") == {FETCH: 0, PUBLISH: 0, SAY: 0}
+    assert "0 of 2 sites have been offered it" in runner.summary
+
+    compile_without(runner, "lyon")
+    release(runner, OURS)
+
+    assert run_job(runner, "publish") == {FETCH: 0, PUBLISH: 0, SAY: 0}
+    assert "0 of 1 sites have been offered it" in runner.summary
+
+
+def test_a_release_that_cannot_be_published_holds_up_no_brake(runner: Runner) -> None:
+    assert run_job(runner, "publish")[PUBLISH] == 0
+    (runner.folder / "bundles").mkdir(exist_ok=True)
+    (runner.folder / "bundles" / "lab.bundle").write_text("none")
+    release(runner, OURS)
+
+    assert run_job(runner, SCHEDULE) == {FETCH: 0, PUBLISH: 1, BRAKE: 0, REFRESH: 0, SAY: 0}
+
+
+def compile_without(runner: Runner, site: str) -> None:
+    """Merge a change that removes a site."""
+    shutil.rmtree(runner.folder / "bundles")
+    (runner.folder / "sites" / f"{site}.yaml").unlink()
+    commit(runner.folder, {}, f"{site} is no more")
+    done = pointsman("compile", "sites", "--out", "bundles", cwd=runner.folder)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("workflow", [OURS, THEIRS])
 def test_a_release_has_two_files_however_many_sites_there_are_and_of_the_same_ones_the_same(
     runner: Runner, workflow: tuple[str, str, str, str]
