@@ -143,6 +143,25 @@ def test_a_clock_that_is_behind_changes_nothing(fleet: Path) -> None:
     assert contents(fleet / "repository") == before
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "9000-01-01", "0001-01-01T00:00:00+14:00", "1969-12-31"])
+@pytest.mark.parametrize("command", [["refresh", *KEYS], ["halt", "--because", "calls", *KEYS], ["clean"], ["status"]])
+def test_a_time_beyond_the_calendar_is_refused(fleet: Path, command: list[str], at: str) -> None:
+    said = bad(fleet, *command, "--at", at, code=2)
+
+    assert "Invalid value for '--at': " in said
+    assert "Traceback" not in said
+
+
+def test_the_last_time_that_is_taken_works_in_every_command(fleet: Path) -> None:
+    at = ["--at", "8999-12-31T23:59:59-23:59"]
+    write_bundle(fleet, "lab", "second", 2)
+
+    for command in (["publish", "bundles"], ["promote", "sites"], ["halt", "--because", "calls"], ["refresh"]):
+        good(fleet, *command, *KEYS, *at)
+    good(fleet, "clean", *at)
+    good(fleet, "status", "sites", *at)
+
+
 def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:
     with store(b"garbage\n") as metrics:
         said = bad(fleet, "promote", "sites", *KEYS, "--health", metrics.url, code=6)
