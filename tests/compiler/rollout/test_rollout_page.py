@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pointsman_compiler.cli.rollout.keeping import starter
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.rollout.rules import rules_of
 from pointsman_compiler.rules.rollout import find_document_problems
@@ -16,6 +17,7 @@ PAGE = ROOT / "docs" / "rollout.md"
 SHOWN = ("docs", "deploy", ".github", "compiler/pointsman_compiler")
 """Where commands that send are shown."""
 SERVER = "deploy@fleet.example:/srv/rollout/"
+SITES = tuple(f"site-{number}" for number in range(100))
 FIRST_FAILS = "#!/bin/sh\ncase $* in *first*) exit 1 ;; esac\n"
 
 
@@ -24,7 +26,7 @@ def test_the_rules_on_the_page_are_sound() -> None:
     document = read_document("rollout.yaml", text.encode())
     assert isinstance(document, Document), document
 
-    assert find_document_problems(document, {"lab-1", "lyon-part-dieu"}) == []
+    assert find_document_problems(document, {"lab-1", "lyon-part-dieu", *SITES}) == []
     assert [ring.name for ring in rules_of(document.data).rings] == ["lab", "early", "rest"]
 
 
@@ -60,10 +62,13 @@ def test_loops_that_are_shown_fail_where_one_file_does(tmp_path: Path) -> None:
         assert done.returncode != 0, loop
 
 
-def test_what_init_writes_is_sound() -> None:
-    from pointsman_compiler.cli.rollout.keeping import STARTER
-
-    document = read_document("rollout.yaml", STARTER.encode())
+@pytest.mark.parametrize(("sites", "few"), [((), False), (("lyon", "oslo", "wien"), True), (SITES, False)])
+def test_what_init_writes_is_sound(sites: tuple[str, ...], few: bool) -> None:
+    document = read_document("rollout.yaml", starter(sites).encode())
     assert isinstance(document, Document), document
 
-    assert find_document_problems(document, set()) == []
+    assert find_document_problems(document, sites) == []
+    first, rest = rules_of(document.data).rings
+    assert (first.name, first.share, first.sites) == ("first", None if few else 5, ("lyon",) if few else ())
+    assert not sites or 0 < sum(first.takes(site, {}) for site in sites) < len(sites)
+    assert rest.takes("any", {})
