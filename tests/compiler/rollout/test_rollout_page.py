@@ -62,6 +62,29 @@ def test_loops_that_are_shown_fail_where_one_file_does(tmp_path: Path) -> None:
         assert done.returncode != 0, loop
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh is not installed")
+def test_the_key_of_a_runner_becomes_one_of_ssh_as_the_page_says(tmp_path: Path) -> None:
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
+    subprocess.run(keygen, check=True)
+    public = (tmp_path / "key.pub").read_text().split()[1]
+    (block,) = re.findall(
+        r"```sh [^\n]*\n(mkdir -p -m 700 ~/.ssh\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    here = re.sub('AAAA[^"]*', public, block).replace("\nrsync ", "\ntrue ")
+    secret = (tmp_path / "key").read_text().strip()  # forges strip what is pasted
+    (tmp_path / "home").mkdir()
+
+    for _ in range(2):  # on a runner that is kept, too
+        environment = {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"], "FETCH_KEY": secret}
+        subprocess.run(["bash", "-euc", here], env=environment, check=True)
+
+    made = tmp_path / "home" / ".ssh"
+    assert (made / "id_ed25519").stat().st_mode & 0o777 == 0o600
+    told = subprocess.run(["ssh-keygen", "-y", "-f", made / "id_ed25519"], capture_output=True, text=True, check=True)
+    assert told.stdout.split()[1] == public
+    subprocess.run(["ssh-keygen", "-F", "fleet.example", "-f", made / "known_hosts"], check=True)
+
+
 @pytest.mark.parametrize(("sites", "few"), [((), False), (("lyon", "oslo", "wien"), True), (SITES, False)])
 def test_what_init_writes_is_sound(sites: tuple[str, ...], few: bool) -> None:
     document = read_document("rollout.yaml", starter(sites).encode())

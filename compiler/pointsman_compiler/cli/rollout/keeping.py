@@ -111,7 +111,7 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
             replace_file(root / ROLLOUT_FILE, starter([Path(file).stem for file in sites]).encode())
             click.echo(f"{root / ROLLOUT_FILE}: edit the rings")
     click.echo(f"{keys}: carry root-*.key away; the others belong to the pipeline")
-    click.echo(f"{folder}: publish it; controllers begin with metadata/1.root.json")
+    click.echo(f"{folder}: the first command that sends, sends it; controllers begin with metadata/1.root.json")
 
 
 def _demand_apart(folder: Path, keys: Path) -> None:
