@@ -77,14 +77,12 @@ def test_init_without_the_sites_makes_nothing(fleet: Path) -> None:
     assert set(fleet.iterdir()) == before
 
 
-@pytest.mark.parametrize(("count", "first"), [(3, "sites: [site-0]\n"), (60, "share: 5 ")])
+@pytest.mark.parametrize(("count", "first"), [(3, 'sites: ["0"]\n'), (60, "share: 5 ")])
 def test_what_init_writes_passes_the_strict_check_of_the_pipelines(tmp_path: Path, count: int, first: str) -> None:
     (tmp_path / "sites").mkdir()
     for number in range(count):
-        text = (
-            f"{{version: 1, site: site-{number}, timeZone: Europe/Paris, supervision: local, stations: {{CP-1: {{}}}}}}"
-        )
-        (tmp_path / "sites" / f"site-{number}.yaml").write_text(text)
+        text = f'{{version: 1, site: "{number}", timeZone: Europe/Paris, supervision: local, stations: {{CP-1: {{}}}}}}'
+        (tmp_path / "sites" / f"{number}.yaml").write_text(text)
 
     good(tmp_path, "init", "sites", "--keys", "keys")
 

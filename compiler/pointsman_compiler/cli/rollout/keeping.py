@@ -40,7 +40,7 @@ _BY_SHARE: Final = """\
 share: 5                  # percent, always the same sites (of few it is none: `pointsman check` warns)
                               # or `sites: [lab-*]`, or `labels: {...}`"""
 _BY_NAME: Final = """\
-sites: [{site}]
+sites: ["{site}"]
                               # or several, or `labels: {{...}}`; of more sites `share: 5`, percent, always the same"""
 
 
