@@ -53,8 +53,8 @@ POLL_EVERY_S = 0.05
 _ON_ROLLOUTS = {
     " --health https://metrics.example": "",
     "--key env:TARGETS …": "--key env:TARGETS --key env:SNAPSHOT --key env:TIMESTAMP",
-    "rsync -a deploy@fleet.example:/srv/rollout/ repository/": "mv repository served && cp -r served repository",
-    "rsync -a --files-from=- . deploy@fleet.example:/srv/rollout/": "xargs cp --parents -t ../served",
+    "rsync -a deploy@fleet.example:/srv/rollout/ repository/": "rm -r repository && cp -r served repository",
+    "rsync -aI --files-from=- . deploy@fleet.example:/srv/rollout/": "xargs cp --parents -t ../served",
 }
 PROGRAMS: dict[str, click.Group] = {
     "pointsman": compiler_program,
@@ -103,7 +103,7 @@ def test_every_page_with_commands_is_run() -> None:
 def test_what_is_not_run_says_why() -> None:
     titles = [title for page in pages_with_commands() for title in re.findall(r"^```sh (.*)$", text_of(page), re.M)]
 
-    assert len(titles) == 6
+    assert len(titles) == 7
     assert all(re.fullmatch(r'title="not run by the tests.*: .+"', title) for title in titles)
 
 
@@ -145,7 +145,7 @@ async def test_the_page_on_rollouts_does_what_it_says(tmp_path: Path) -> None:
     A folder stands for the web server.
     """
     prepared = (
-        f"{_ON_FAILURE} mkdir repo; cd repo; git init --quiet; cp -r {ROOT / 'sites'} sites; git add sites\n"
+        f"{_ON_FAILURE} mkdir -p repo/served; cd repo; git init --quiet; cp -r {ROOT / 'sites'} sites; git add sites\n"
         "git -c user.name=a -c user.email=a@example commit --quiet -m one\n"
     )
     exported = "".join(
@@ -164,8 +164,8 @@ async def test_the_page_on_rollouts_does_what_it_says(tmp_path: Path) -> None:
                 await shell.run(exported)
         served = await shell.run("pointsman rollout status sites --repository served")
     assert "root-3.key" in printed[2]
-    assert "3 sites moved" in printed[4]
-    assert "3 of 3 sites have been offered it" in printed[5]
+    assert "3 sites moved" in printed[6]
+    assert "3 of 3 sites have been offered it" in printed[7]
     assert "halted: calls from Lyon" in printed[-1]
     assert "calls from Lyon" in served
 

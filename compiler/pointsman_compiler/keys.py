@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pointsman_schema.envelope import load_private_key, load_public_key
 
+from pointsman_compiler.writing import named
+
 FROM_ENVIRONMENT: Final = "env:"
 
 
@@ -96,6 +98,6 @@ def _bytes(file: str) -> bytes:
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as opened:
+    with named(path), os.fdopen(descriptor, "wb") as opened:
         os.fchmod(opened.fileno(), mode)
         opened.write(content)

@@ -16,6 +16,7 @@ from pointsman_compiler.emit import OldBundle, emit, make_bundle, read_old
 from pointsman_compiler.judging import Judge, SiteReport
 from pointsman_compiler.resolve import ResolvedSite
 from pointsman_compiler.sources import SourceTree
+from pointsman_compiler.writing import named
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,9 @@ class Press:
         old = self._in_place(bundle.site)
         is_current = old is not None and old.is_trusted and old.says(bundle) and not order.write_all
         if not is_current:
-            (order.staging / f"{site.site}{order.suffix}").write_bytes(emit(bundle, self._keys))
+            path = order.staging / f"{site.site}{order.suffix}"
+            with named(path):
+                path.write_bytes(emit(bundle, self._keys))
         return Made(site.site, bundle.digest, bundle.inputs, not is_current, old)
 
     def _in_place(self, site: str) -> OldBundle | None:

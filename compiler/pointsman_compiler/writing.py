@@ -3,17 +3,29 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Have an OSError say that it was about `path`: that of a full disk, which comes with the bytes, names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` by way of a temporary file beside it, fsynced, then renamed; raises OSError."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as opened:
+        with named(path), os.fdopen(descriptor, "wb") as opened:
             opened.write(content)
             os.fchmod(opened.fileno(), 0o644)
             opened.flush()
@@ -68,6 +80,7 @@ def _sync(path: Path) -> None:
     """A file's bytes, or the names in a folder, are durable from here on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with named(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

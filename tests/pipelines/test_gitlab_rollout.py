@@ -168,3 +168,28 @@ def test_a_promotion_that_was_approved_late_goes_by_the_rules_of_now(runner: Run
 
     assert code == 0, said
     assert "0 of 3 sites have been offered it" in said
+
+
+def test_without_a_command_that_sends_a_halt_fails_by_its_name(runner: Runner) -> None:
+    assert run_job(runner, "compile")[0] == 0
+    assert run_job(runner, "publish")[0] == 0
+    del runner.environment["POINTSMAN_PUBLISH_COMMAND"]
+
+    code, said = run_job(runner, "halt")
+
+    assert code != 0
+    assert "POINTSMAN_PUBLISH_COMMAND: there is no such variable here" in said
+
+
+def test_a_site_that_is_removed_from_git_is_removed_from_the_rollout(runner: Runner) -> None:
+    assert run_job(runner, "compile")[0] == 0
+    assert run_job(runner, "publish")[0] == 0
+    shutil.rmtree(runner.folder / "bundles")
+    (runner.folder / "sites" / "nl" / "utrecht-kantoor.yaml").unlink()
+    commit(runner.folder, {}, "Utrecht is no more")
+    assert run_job(runner, "compile")[0] == 0
+
+    code, said = run_job(runner, "publish")
+
+    assert code == 0, said
+    assert "0 of 2 sites have been offered it" in said

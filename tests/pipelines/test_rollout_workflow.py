@@ -30,7 +30,11 @@ GH = """\
 #!/bin/bash
 case "$1 $2" in
 "release list") [[ ! -d ../released ]] || echo bundles-7 ;;
-"release download") mkdir -p bundles; cp ../released/*.bundle bundles/ ;;
+"release create")
+    mkdir -p ../released
+    for word in "${@:4}"; do [[ $word != --* ]] || break; cp "$word" ../released/; done
+    (($(ls ../released | wc -l) <= 1000)) || { echo "HTTP 422: file_count limited to 1000" >&2; exit 1; } ;;
+"release download") cp "../released/$7" . ;;
 "api repos/o/r/commits/bundles-7") echo 0123456789abcdef ;;
 "run list") cat ../waiting ;;
 "workflow run") printf '%s\\n' "$@" >../started ;;
@@ -70,7 +74,7 @@ def runner(tmp_path: Path) -> Runner:
     folder = a_repository(tmp_path / "checkout")
     commit(folder, {**files, "sites/rollout.yaml": RULES}, "The fleet")
     for arguments in (
-        ["compile", "sites", "--out", "../released"],
+        ["compile", "sites", "--out", "bundles"],
         ["rollout", "init", "sites", "--repository", "../served", "--keys", "../keys"],
     ):
         done = pointsman(*arguments, cwd=folder)
@@ -91,14 +95,34 @@ def runner(tmp_path: Path) -> Runner:
     }
     for role in ("targets", "snapshot", "timestamp"):
         expressions[f"secrets.POINTSMAN_{role.upper()}_KEY"] = (tmp_path / "keys" / f"{role}.key").read_text()
-    environment = {"HOME": str(tmp_path), "GITHUB_REPOSITORY": "o/r"}
-    return Runner(folder, tmp_path / "scratch", expressions, environment, [str(tmp_path / "bin")])
+    environment = {"HOME": str(tmp_path), "GITHUB_REPOSITORY": "o/r", "GITHUB_SHA": "0123456789abcdef"}
+    made = Runner(folder, tmp_path / "scratch", expressions, environment, [str(tmp_path / "bin")])
+    release(made, OURS)
+    return made
+
+
+OURS = ("bundles.yml", "publish", "sign", "bundles.lock.json")
+THEIRS = ("github-workflow.yml", "release", "compile", "fleet.lock.json")
+"""Workflow, job that makes a release, job that it needs, and the lock file."""
+
+
+def release(runner: Runner, workflow: tuple[str, str, str, str]) -> None:
+    """Make a release of what is compiled, in place of another."""
+    file, name, needed, lock = workflow
+    shutil.rmtree(runner.folder.parent / "released", ignore_errors=True)
+    (runner.folder / lock).write_text("{}")
+    runner.expressions = {**runner.expressions, f"needs.{needed}.outputs.sequence": "7"}
+    job = load((WORKFLOWS if workflow is OURS else COUNTER.parent) / file)["jobs"][name]
+    (step,) = (step for step in steps(job) if "run" in step)
+    done = runner.run(step)
+    assert done.returncode == 0, done.stderr
 
 
 def run_job(runner: Runner, by: str) -> dict[str, int]:
     """Run the job that has the keys, on a machine with nothing but the checkout; return exit codes by step."""
     for made in ("repository", "bundles"):
         shutil.rmtree(runner.folder / made, ignore_errors=True)
+    (runner.folder / "bundles.tar.gz").unlink(missing_ok=True)
     for file in runner.scratch.iterdir():
         file.unlink()
     runner.expressions = {**runner.expressions, **started(by)}
@@ -169,6 +193,14 @@ def test_where_there_is_no_rollout_no_job_runs() -> None:
         assert not any(holds(job["if"], {**started(by), "vars.POINTSMAN_ROLLOUT": ""}) for job in jobs)
 
 
+def test_without_a_command_that_sends_whatever_would_sign_fails(runner: Runner) -> None:
+    assert run_job(runner, "publish")[PUBLISH] == 0
+    runner.expressions = {**runner.expressions, "secrets.POINTSMAN_PUBLISH_COMMAND": ""}
+
+    assert run_job(runner, "halt") == {FETCH: 0, HALT_OR_RESUME: 2, SAY: 0}
+    assert run_job(runner, "refresh")[REFRESH] == 2
+
+
 def test_what_init_lays_down_is_this_workflow_with_another_installation() -> None:
     ours = (WORKFLOWS / "rollout.yml").read_text()
     assert ours.count(INSTALLATION) == 1
@@ -177,6 +209,56 @@ def test_what_init_lays_down_is_this_workflow_with_another_installation() -> Non
         COUNTER.write_text(theirs)
 
     assert COUNTER.read_text() == theirs
+
+
+def test_a_site_that_is_removed_from_git_is_removed_from_the_rollout(runner: Runner) -> None:
+    assert run_job(runner, "publish") == {FETCH: 0, PUBLISH: 0, SAY: 0}
+    assert "0 of 2 sites have been offered it" in runner.summary
+
+    compile_without(runner, "lyon")
+    release(runner, OURS)
+
+    assert run_job(runner, "publish") == {FETCH: 0, PUBLISH: 0, SAY: 0}
+    assert "0 of 1 sites have been offered it" in runner.summary
+
+
+def test_a_release_that_cannot_be_published_holds_up_no_brake(runner: Runner) -> None:
+    assert run_job(runner, "publish")[PUBLISH] == 0
+    (runner.folder / "bundles").mkdir(exist_ok=True)
+    (runner.folder / "bundles" / "lab.bundle").write_text("none")
+    release(runner, OURS)
+
+    assert run_job(runner, SCHEDULE) == {FETCH: 0, PUBLISH: 1, BRAKE: 0, REFRESH: 0, SAY: 0}
+
+
+def compile_without(runner: Runner, site: str) -> None:
+    """Merge a change that removes a site."""
+    shutil.rmtree(runner.folder / "bundles")
+    (runner.folder / "sites" / f"{site}.yaml").unlink()
+    commit(runner.folder, {}, f"{site} is no more")
+    done = pointsman("compile", "sites", "--out", "bundles", cwd=runner.folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("workflow", [OURS, THEIRS])
+def test_a_release_has_two_files_however_many_sites_there_are_and_of_the_same_ones_the_same(
+    runner: Runner, workflow: tuple[str, str, str, str]
+) -> None:
+    released = runner.folder.parent / "released"
+    sites = [f"site-{number}" for number in range(1100)]
+    for site in sites:
+        (runner.folder / "bundles" / f"{site}.bundle").write_text(site)
+    release(runner, workflow)
+    first = (released / "bundles.tar.gz").read_bytes()
+    for site in reversed(sites):
+        (runner.folder / "bundles" / f"{site}.bundle").unlink()
+        (runner.folder / "bundles" / f"{site}.bundle").write_text(site)
+        os.utime(runner.folder / "bundles" / f"{site}.bundle", (7, 7))
+
+    release(runner, workflow)
+
+    assert {path.name for path in released.iterdir()} == {"bundles.tar.gz", workflow[3]}
+    assert (released / "bundles.tar.gz").read_bytes() == first
 
 
 def test_what_lets_sites_move_is_approved_and_a_halt_is_not() -> None:

@@ -1,6 +1,7 @@
 """The pipelines that `pointsman init` lays down, run on a repository that it made; what they install is here."""
 
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,14 @@ def test_on_github_what_is_signed_becomes_a_release_that_is_published(runner: Ru
     released, started = (tmp_path / "done").read_text().splitlines()
     bundle = runner.folder / "bundles" / "lyon-part-dieu.bundle"
     sequence = json.loads(pointsman("show", bundle, "--json").stdout)["sequence"]
-    assert released.startswith(f"release create bundles-{sequence} bundles/")
-    assert "bundles/lyon-part-dieu.bundle" in released
+    assert released.startswith(f"release create bundles-{sequence} bundles.tar.gz fleet.lock.json --repo")
+    with tarfile.open(runner.folder / "bundles.tar.gz") as packed:
+        names = {Path(name).name for name in packed.getnames() if name != "."}
+        (member,) = (member for member in packed if member.name.endswith("lyon-part-dieu.bundle"))
+        content = packed.extractfile(member)
+        assert content is not None
+        assert content.read() == bundle.read_bytes()
+    assert names == {path.name for path in (runner.folder / "bundles").iterdir()}
     assert started == "workflow run rollout.yml --repo o/r --ref main --field command=publish"
     assert "publish" in rollout["on"]["workflow_dispatch"]["inputs"]["command"]["options"]
     assert (jobs["release"]["needs"], jobs["publish"]["needs"]) == ("compile", "release")

@@ -42,4 +42,11 @@ ROLLOUT: Final = (
         "A pattern that fits no site's id is a slip, or a site that is gone: the ring proves nothing with it.",
         "Correct the pattern, or remove it.",
     ),
+    Entry(
+        "PM607",
+        "ring that takes none",
+        "A share of a small fleet may be no site at all, and a site is in the first ring that takes it. What is merged "
+        "then goes to the next ring at once, and nothing has proven itself before.",
+        "Raise `share`, or name some sites, which may be test stands, with `sites`.",
+    ),
 )

@@ -6,6 +6,10 @@ from typing import Final
 
 import click
 
+EARLIEST_YEAR: Final = 1970
+YEARS_END: Final = 9000
+"""What is signed lasts beyond it, in every zone: times have to end before the calendar of Python does."""
+
 
 def _instant(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime:
     """A day (its beginning in UTC) or an instant of RFC 3339; without either, this moment."""
@@ -15,6 +19,8 @@ def _instant(context: click.Context, parameter: click.Parameter, text: str | Non
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no time; write 2027-01-31 or 2027-01-31T12:00:00Z") from error
+    if not EARLIEST_YEAR <= found.year < YEARS_END:
+        raise click.BadParameter(f"{text!r} is no time that this could be for; {EARLIEST_YEAR} to {YEARS_END - 1} are")
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

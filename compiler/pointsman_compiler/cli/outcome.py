@@ -1,5 +1,6 @@
 """How a command ends: exit codes, and failures told in one message with a remedy."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final
@@ -54,7 +55,10 @@ def file_failures() -> Iterator[None]:
         help = "choose another name; what is there is never replaced"
         raise FileFailure(f"{error.filename} is there already", help) from error
     except OSError as error:
-        raise FileFailure(f"{error.filename}: {error.strerror}", "check the path and its permissions") from error
+        where = f"{error.filename}: " if error.filename is not None else ""
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        help = "make room there, and repeat the command" if is_full else "check the path and its permissions"
+        raise FileFailure(f"{where}{error.strerror or error}", help) from error
 
 
 @contextmanager

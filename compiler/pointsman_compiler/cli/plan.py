@@ -72,6 +72,7 @@ def plan(
     from pointsman_compiler.crew import cores
     from pointsman_compiler.planning import Wish
     from pointsman_compiler.sources import SourceTree
+    from pointsman_compiler.writing import named
 
     forms = [_form_of(file) for file in files]
     stores = side(before, root), side(after, root)
@@ -88,7 +89,7 @@ def plan(
         tree = SourceTree(stores[1]) if show_badges else None
         click.echo(text_report(tree, made.problems, sys.stderr), nl=False, err=True)
     for file, written in zip(files, forms, strict=True):
-        with file_failures():
+        with file_failures(), named(file):
             file.write_text(_rendered(made, written, stores[1], width=80, colour=False), encoding="utf-8")
     click.echo(_rendered(made, form, stores[1], width=width(), colour=is_colourful(sys.stdout)), nl=False)
     if not made.is_admitted:

@@ -11,6 +11,7 @@ from tuf.api.metadata import Delegations, Metadata, MetaFile, Root, Snapshot, Su
 
 from pointsman_compiler.rollout.signing import COMPACT, end_of, public_key
 from pointsman_compiler.rollout.unsent import remember_everything
+from pointsman_compiler.writing import named
 
 ONLINE_ROLES: Final = ("targets", "snapshot", "timestamp")
 BIN_PREFIX: Final = "bin"
@@ -57,4 +58,6 @@ def _write(folder: Path, name: str, signed: Any, keys: Sequence[Ed25519PrivateKe
     metadata: Metadata[Any] = Metadata(signed)
     for key in keys:
         metadata.sign(CryptoSigner(key), append=True)
-    (folder / "metadata" / name).write_bytes(metadata.to_bytes(COMPACT))
+    path = folder / "metadata" / name
+    with named(path):
+        path.write_bytes(metadata.to_bytes(COMPACT))

@@ -28,7 +28,7 @@ from pointsman_compiler.rollout.ledger import Ledger, Offer, read_ledger, write_
 from pointsman_compiler.rollout.reading import BrokenRepository, newest_root, read_file, read_metadata
 from pointsman_compiler.rollout.signing import COMPACT, end_of, is_ending, public_key, sign, sign_root, signers_of
 from pointsman_compiler.rollout.unsent import STAGES, TIMESTAMP, remember, stage_of
-from pointsman_compiler.writing import Staging, replace_file
+from pointsman_compiler.writing import Staging, named, replace_file
 
 LEDGER: Final = "ledger.json"
 
@@ -292,7 +292,8 @@ class Repository:
             with Staging(self.folder / part) as staging:
                 names = [name.partition("/")[2] for name in files if stage_of(name) == part]
                 for name in names:
-                    (staging.folder / name).write_bytes(files[f"{part}/{name}"])
+                    with named(self.folder / part / name):
+                        (staging.folder / name).write_bytes(files[f"{part}/{name}"])
                     (staging.folder / name).chmod(0o644)  # as `replace_file` does: a web server reads them
                 staging.put_into_place(names)
         for name in files:

@@ -1,6 +1,5 @@
 """rollout.yaml as structs: who is in which ring, when nothing moves, which sites stay. Pure."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -10,9 +9,9 @@ import msgspec
 from msgspec import Struct, field
 from pointsman_schema.timezones import zone
 
+from pointsman_compiler.shares import is_in_share
+
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_PARTS: Final = 10_000
-"""Steps of a share: hundredths of a percent."""
 
 
 class Ring(Struct, frozen=True, rename="camel"):
@@ -33,7 +32,7 @@ class Ring(Struct, frozen=True, rename="camel"):
             return False
         if any(labels.get(name) != value for name, value in self.labels.items()):
             return False
-        return self.share is None or _part(self.name, site) < self.share * _PARTS // 100
+        return self.share is None or is_in_share(self.name, site, self.share)
 
 
 class Freeze(Struct, frozen=True, rename="camel"):
@@ -106,11 +105,6 @@ class Rules(Struct, frozen=True, rename="camel"):
 def rules_of(data: Any) -> Rules:
     """Return the rules that a rollout's file says, in which no problem was found."""
     return msgspec.convert(data, Rules)
-
-
-def _part(ring: str, site: str) -> int:
-    """A site's place within a ring's share: the same whatever else is in the fleet, another one for each ring."""
-    return int.from_bytes(hashlib.sha256(f"{ring}/{site}".encode()).digest()[:8]) % _PARTS
 
 
 def _local(time_zone: str, now: int) -> datetime:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pointsman_compiler.document import Document, read_document
 from pointsman_compiler.problems import Place, Problem
 from pointsman_compiler.shape import find_shape_problems
+from pointsman_compiler.shares import is_in_share
 from pointsman_compiler.sources import ROLLOUT_FILE, SourceError, SourceTree
 from pointsman_compiler.wording import nearest
 
@@ -39,6 +40,7 @@ def find_document_problems(document: Document, sites: Collection[str]) -> list[P
     """Return what is wrong with `document`; rules judge only what has the right shape."""
     return find_shape_problems(document, "rollout") or [
         *_ring_problems(document, sites),
+        *_empty_rings(document, sites),
         *_freeze_problems(document),
         *_pin_problems(document, sites),
     ]
@@ -74,6 +76,22 @@ def _ring_problems(document: Document, sites: Collection[str]) -> Iterator[Probl
                 message = f"no site's id fits {pattern}"
                 help = f"correct it, or remove it{nearest(pattern, sites)}"
                 yield document.problem("PM606", message, help, (*path, "sites", place), severity="warning")
+
+
+def _empty_rings(document: Document, sites: Collection[str]) -> Iterator[Problem]:
+    """Rings before the last that take none of `sites`; labels, which are not known here, are believed to fit."""
+    left = set(sites)
+    for number, ring in enumerate(document.data["rings"][:-1]):
+        patterns, share = ring.get("sites", ("*",)), ring.get("share")
+        fitting = {site for site in sites if any(fnmatchcase(site, pattern) for pattern in patterns)}
+        found = {site for site in fitting & left if share is None or is_in_share(ring["name"], site, share)}
+        if fitting and not found and any(key in ring for key in SELECTORS):
+            remedy = "name others" if share is None else "raise `share`, or name some with `sites`"
+            message = f"the ring {ring['name']} takes no site: nothing proves itself there before the others move"
+            path = ("rings", number, "name" if share is None else "share")
+            yield document.problem("PM607", message, f"{remedy}, or remove the ring", path, severity="warning")
+        if "labels" not in ring:
+            left -= found
 
 
 def _freeze_problems(document: Document) -> Iterator[Problem]:

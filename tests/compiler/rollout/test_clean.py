@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from support.command import pointsman
 from support.rolloutcommands import RULES, bad, good, offered, write_bundle
 from support.rollouts import KEYS
 
@@ -89,3 +90,10 @@ def test_what_was_replaced_goes_an_hour_after_the_last_timestamp_that_leads_to_i
 
     assert ".snapshot.json" not in early
     assert ".snapshot.json" in late
+
+
+def test_an_empty_command_that_removes_is_a_mistake(fleet: Path) -> None:
+    done = pointsman("rollout", "clean", cwd=fleet, environment={"POINTSMAN_CLEAN_COMMAND": ""})
+
+    assert done.returncode == 2
+    assert "POINTSMAN_CLEAN_COMMAND is empty: unset it, or name the command" in done.stderr

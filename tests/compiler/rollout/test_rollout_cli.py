@@ -54,6 +54,43 @@ def test_init_never_replaces_a_repository_or_keys(fleet: Path) -> None:
     assert "keys is there already" in bad(fleet, "init", "sites", "--repository", "other", "--keys", "keys", code=6)
 
 
+@pytest.mark.parametrize(
+    ("folder", "keys"),
+    [("new", "new/keys"), ("new", "new"), ("new/repository", "new"), ("new", "sites/../new/keys"), ("link/a", "sites")],
+)
+def test_init_keeps_keys_and_what_is_served_apart(fleet: Path, folder: str, keys: str) -> None:
+    (fleet / "link").symlink_to("sites")
+    before = set(fleet.rglob("*"))
+
+    said = bad(fleet, "init", "sites", "--repository", folder, "--keys", keys, code=2)
+
+    assert "elsewhere" in said
+    assert set(fleet.rglob("*")) == before
+
+
+def test_init_without_the_sites_makes_nothing(fleet: Path) -> None:
+    before = set(fleet.iterdir())
+
+    said = bad(fleet, "init", "nosuch", "--repository", "new", "--keys", "new-keys", code=6)
+
+    assert "there is no folder nosuch" in said
+    assert set(fleet.iterdir()) == before
+
+
+@pytest.mark.parametrize(("count", "first"), [(3, 'sites: ["0"]\n'), (60, "share: 5 ")])
+def test_what_init_writes_passes_the_strict_check_of_the_pipelines(tmp_path: Path, count: int, first: str) -> None:
+    (tmp_path / "sites").mkdir()
+    for number in range(count):
+        text = f'{{version: 1, site: "{number}", timeZone: Europe/Paris, supervision: local, stations: {{CP-1: {{}}}}}}'
+        (tmp_path / "sites" / f"{number}.yaml").write_text(text)
+
+    good(tmp_path, "init", "sites", "--keys", "keys")
+
+    assert f"    {first}" in (tmp_path / "sites" / "rollout.yaml").read_text()
+    done = pointsman("check", "sites", "--strict", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_halt_by_a_person_holds_until_it_is_lifted(fleet: Path) -> None:
     write_bundle(fleet, "lab", "second", 2)
     good(fleet, "publish", "bundles", *KEYS)
@@ -120,6 +157,25 @@ def test_a_clock_that_is_behind_changes_nothing(fleet: Path) -> None:
     assert contents(fleet / "repository") == before
     assert good(fleet, "status", "sites", "--at", "2026-11-01").startswith("published 2")
     assert "halted: calls" in good(fleet, "halt", "--because", "calls", *KEYS, "--at", "2026-11-01")
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "9000-01-01", "0001-01-01T00:00:00+14:00", "1969-12-31"])
+@pytest.mark.parametrize("command", [["refresh", *KEYS], ["halt", "--because", "calls", *KEYS], ["clean"], ["status"]])
+def test_a_time_beyond_the_calendar_is_refused(fleet: Path, command: list[str], at: str) -> None:
+    said = bad(fleet, *command, "--at", at, code=2)
+
+    assert "Invalid value for '--at': " in said
+    assert "Traceback" not in said
+
+
+def test_the_last_time_that_is_taken_works_in_every_command(fleet: Path) -> None:
+    at = ["--at", "8999-12-31T23:59:59-23:59"]
+    write_bundle(fleet, "lab", "second", 2)
+
+    for command in (["publish", "bundles"], ["promote", "sites"], ["halt", "--because", "calls"], ["refresh"]):
+        good(fleet, *command, *KEYS, *at)
+    good(fleet, "clean", *at)
+    good(fleet, "status", "sites", *at)
 
 
 def test_a_metrics_store_that_answers_nonsense_is_told_in_one_message(fleet: Path) -> None:

@@ -161,3 +161,28 @@ def test_a_command_that_fails_between_two_stages_sends_all_of_it_again(fleet: Pa
     good(fleet, "publish", "bundles", *KEYS, "--everything", "--command", TO_WEB)
 
     assert offered(fleet, "lab", "web") == content
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize(
+    "command",
+    [["publish", "bundles"], ["promote", "sites"], ["halt", "--because", "calls"], ["resume"], ["refresh"], ["root"]],
+)
+def test_an_empty_command_is_a_mistake_and_changes_nothing(fleet: Path, command: list[str], text: str) -> None:
+    before = timestamp_of(fleet)
+
+    by_variable = pointsman("rollout", *command, *KEYS, cwd=fleet, environment={"POINTSMAN_PUBLISH_COMMAND": text})
+    by_option = bad(fleet, *command, *KEYS, "--command", text, code=2)
+
+    assert by_variable.returncode == 2
+    assert "POINTSMAN_PUBLISH_COMMAND is empty: unset it, or name the command" in by_variable.stderr
+    assert "--command is empty: leave it out, or name the command" in by_option
+    assert timestamp_of(fleet) == before
+
+
+def test_an_option_takes_the_place_of_an_empty_variable(fleet: Path) -> None:
+    good(fleet, "refresh", *KEYS, "--command", "cat", environment={"POINTSMAN_PUBLISH_COMMAND": ""})
+
+
+def timestamp_of(fleet: Path) -> bytes:
+    return (fleet / "repository" / "metadata" / "timestamp.json").read_bytes()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pointsman_compiler.cli import options
-from pointsman_compiler.cli.rollout.common import found_folder, repository_option, rollout_failures
+from pointsman_compiler.cli.rollout.common import found_folder, named_command, repository_option, rollout_failures
 
 
 @click.command(epilog="Example: pointsman rollout clean --command \"ssh fleet 'cd /srv/rollout && xargs rm -f'\"")
@@ -17,6 +17,7 @@ from pointsman_compiler.cli.rollout.common import found_folder, repository_optio
     "--command",
     metavar="TEXT",
     envvar="POINTSMAN_CLEAN_COMMAND",
+    callback=named_command,
     help="Removes files where they were sent to: runs in the repository's folder, their names on standard input.",
 )
 @options.at

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from pointsman_compiler.cli.outcome import Failure, FileFailure, file_failures, source_failures
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from pointsman_compiler.rollout.rules import Rules
 
 HEALTH_TOKEN: Final = "POINTSMAN_HEALTH_TOKEN"
+
+
+def named_command(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """A blank command is a secret that a pipeline lacks: taken for none, it would send nothing and say nothing."""
+    variable = str(parameter.envvar)
+    given = os.environ.get(variable) if text is None else text
+    if given is not None and not given.strip():
+        is_option = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        name = parameter.opts[0] if is_option else variable
+        raise click.UsageError(f"{name} is empty: {'leave it out' if is_option else 'unset it'}, or name the command")
+    return text
+
 
 repository_option = click.option(
     "--repository",
@@ -41,6 +54,7 @@ command_option = click.option(
     "--command",
     metavar="TEXT",
     envvar="POINTSMAN_PUBLISH_COMMAND",
+    callback=named_command,
     help="Sends files: runs in the repository's folder, their names on standard input.",
 )
 health_option = click.option(

@@ -1,5 +1,6 @@
 """`rollout init`, `refresh` and `root`: a repository is made, kept fresh, and its keys replaced."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -7,20 +8,21 @@ from typing import Final
 import click
 
 from pointsman_compiler.cli import options
-from pointsman_compiler.cli.outcome import Failure, file_failures, key_failures
+from pointsman_compiler.cli.outcome import Failure, FileFailure, file_failures, key_failures, source_failures
 from pointsman_compiler.cli.rollout.common import change, command_option, keys_option, repository_option, unix
 from pointsman_compiler.cli.signing import private_keys
+from pointsman_compiler.shares import is_in_share
 
 ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 ROOT_WARNS_BEFORE: Final = timedelta(days=60)
 
-STARTER: Final = """\
+_STARTER: Final = """\
 # In which order, how fast and when what is merged reaches the sites: docs/rollout.md of Pointsman.
 version: 1
 
 rings:                        # a site is in the first ring that takes it
   - name: first
-    share: 5                  # percent of the sites, always the same ones; or `sites: [lab-*]`, or `labels: {...}`
+    {first}
     soak: 3600                # seconds that a batch has to prove itself
     leastReports: 1           # sites of it that must have reported
     mostFailed: 0             # percent of those that reported which may have failed; more halts the rollout
@@ -32,6 +34,21 @@ rings:                        # a site is in the first ring that takes it
 
 spread: 300                   # seconds over which the sites of a batch take their bundles
 """
+_FIRST_RING: Final = "first"
+_FIRST_SHARE: Final = 5
+_BY_SHARE: Final = """\
+share: 5                  # percent, always the same sites (of few it is none: `pointsman check` warns)
+                              # or `sites: [lab-*]`, or `labels: {...}`"""
+_BY_NAME: Final = """\
+sites: ["{site}"]
+                              # or several, or `labels: {{...}}`; of more sites `share: 5`, percent, always the same"""
+
+
+def starter(sites: Collection[str]) -> str:
+    """Return the rules to begin with: a first ring by a share, or of one site where the share takes none of `sites`."""
+    if not sites or any(is_in_share(_FIRST_RING, site, _FIRST_SHARE) for site in sites):
+        return _STARTER.replace("{first}", _BY_SHARE)
+    return _STARTER.replace("{first}", _BY_NAME.format(site=min(sites)))
 
 
 @click.command(epilog="Example: pointsman rollout init sites --repository repository --keys ../rollout-keys")
@@ -43,7 +60,7 @@ spread: 300                   # seconds over which the sites of a batch take the
     metavar="DIR",
     type=click.Path(path_type=Path),
     required=True,
-    help="New folder for the keys, outside of git.",
+    help="New folder for the keys, outside of git and of the repository.",
 )
 @click.option("--root-keys", metavar="N", type=click.IntRange(1, 16), default=3, show_default=True, help="Root keys.")
 @click.option(
@@ -67,11 +84,16 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
     from pointsman_compiler.cli.signing import ask_new_passphrase
     from pointsman_compiler.keys import new_key, write_key
     from pointsman_compiler.rollout.creation import ONLINE_ROLES, create
-    from pointsman_compiler.sources import ROLLOUT_FILE
+    from pointsman_compiler.sources import ROLLOUT_FILE, SourceTree
     from pointsman_compiler.writing import replace_file
 
     if threshold > root_keys:
         raise click.UsageError(f"--threshold {threshold} is more than the {root_keys} root keys")
+    if not root.is_dir():
+        raise FileFailure(f"there is no folder {root}", f"name the folder of the sites: {ROLLOUT_FILE} goes there")
+    _demand_apart(folder, keys)
+    with source_failures():
+        sites, _ = SourceTree(root).site_files()
     secret = ask_new_passphrase() if passphrase else None
     with file_failures():
         if folder.exists():
@@ -85,11 +107,22 @@ def init(root: Path, folder: Path, keys: Path, root_keys: int, threshold: int, p
         roots = [load_private_key(files.private, phrase) for name, files in made.items() if name.startswith("root-")]
         online = {role: load_private_key(made[role].private) for role in ONLINE_ROLES}
         create(folder, roots, threshold, online, at)
-        if root.is_dir() and not (root / ROLLOUT_FILE).exists():
-            replace_file(root / ROLLOUT_FILE, STARTER.encode())
+        if not (root / ROLLOUT_FILE).exists():
+            replace_file(root / ROLLOUT_FILE, starter([Path(file).stem for file in sites]).encode())
             click.echo(f"{root / ROLLOUT_FILE}: edit the rings")
     click.echo(f"{keys}: carry root-*.key away; the others belong to the pipeline")
-    click.echo(f"{folder}: publish it; controllers begin with metadata/1.root.json")
+    click.echo(f"{folder}: the first command that sends, sends it; controllers begin with metadata/1.root.json")
+
+
+def _demand_apart(folder: Path, keys: Path) -> None:
+    """The repository is served, and copied to and fro by pipelines: no key lies in it, nor it among the keys."""
+    served, closed = folder.resolve(), keys.resolve()
+    if closed.is_relative_to(served):
+        raise click.UsageError(f"--keys {keys} is within {folder}, which is served: keys go elsewhere")
+    if served.is_relative_to(closed):
+        raise click.UsageError(
+            f"--repository {folder} is within {keys}, the keys' folder: what is served goes elsewhere"
+        )
 
 
 @click.command(epilog="Example: pointsman rollout refresh --key timestamp.key --key snapshot.key --key targets.key")

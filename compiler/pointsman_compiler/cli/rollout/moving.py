@@ -36,7 +36,8 @@ REASONS_SHOWN = 12
 @keys_option
 @click.option("--trust", metavar="FILE", multiple=True, help="Bundles must be signed by such a key (repeatable).")
 @click.option("--revision", metavar="TEXT", help="Of the configuration; what is published of one counts as one.")
-@click.option("--remove", "gone", metavar="SITE", multiple=True, help="A site that is no more (repeatable).")
+@click.option("--complete", is_flag=True, help="BUNDLES holds every site that there is: others are removed.")
+@click.option("--remove", "named", metavar="SITE", multiple=True, help="A site that is no more (repeatable).")
 @click.option("--everything", is_flag=True, help="Send every file, also what was sent before.")
 @command_option
 @options.at
@@ -46,7 +47,8 @@ def publish(
     keys: tuple[str, ...],
     trust: tuple[str, ...],
     revision: str | None,
-    gone: tuple[str, ...],
+    complete: bool,
+    named: tuple[str, ...],
     everything: bool,
     command: str | None,
     at: datetime,
@@ -55,10 +57,13 @@ def publish(
 
     A bundle that says the same configuration as before changes nothing. Going back is old content with a new
     sequence: revert the change, compile, publish.
+
+    A site that is removed is offered nothing any more, and goes on with what it has. More than ten, if they are more
+    than a tenth of all, are not removed by --complete alone: name them with --remove.
     """
     from pointsman_compiler.keys import read_public_key
     from pointsman_compiler.rollout import ledger as ledgers
-    from pointsman_compiler.rollout.bundles import find_new
+    from pointsman_compiler.rollout.bundles import find_gone, read_bundles
     from pointsman_compiler.rollout.repository import Repository, bundle_name
     from pointsman_compiler.rollout.unsent import remember_everything
 
@@ -66,21 +71,23 @@ def publish(
         trusted = [read_public_key(file) for file in trust]
     held = private_keys(keys)
 
-    def act(repository: Repository) -> int:
+    def act(repository: Repository) -> tuple[int, int]:
         ledger = repository.ledger()
-        found = find_new(bundles, ledger, trusted)
+        found = read_bundles(bundles, ledger, trusted)
+        gone = [*dict.fromkeys(named), *(find_gone(found, ledger, named) if complete else ())]
         now = ledgers.present(ledger, unix(at))
-        after = ledgers.publish(ledger, [one.newcomer for one in found], now, revision, gone)
+        after = ledgers.publish(ledger, [one.newcomer for one in found.new], now, revision, gone)
         if after is not ledger:
-            names = ((bundle_name(one.newcomer.site, one.newcomer.content.sha256), one.envelope) for one in found)
+            names = ((bundle_name(one.newcomer.site, one.newcomer.content.sha256), one.envelope) for one in found.new)
             repository.add_bundles(names)
             repository.save(after, held, at, gone=gone)
         if everything:
             remember_everything(folder)
-        return len(found)
+        return len(found.new), len(gone)
 
-    new = change(folder, command, act)
-    click.echo(f"{new} site{'' if new == 1 else 's'} changed; `promote` offers what may move")
+    new, removed = change(folder, command, act)
+    also = f", {removed} removed" if removed else ""
+    click.echo(f"{new} site{'' if new == 1 else 's'} changed{also}; `promote` offers what may move")
 
 
 @click.command(epilog="Example: pointsman rollout promote sites --health https://metrics.example --key …")
