@@ -1,7 +1,9 @@
 """The agent's source over a real repository and real web servers: what it takes, and every attack that it refuses."""
 
 import json
+import tempfile
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_agent.sources.fetching import BoundedFetcher
 from pointsman_agent.sources.tuf import turn_of
 from pointsman_compiler.rollout.repository import Repository
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 from securesystemslib.signer import CryptoSigner
 from support.rollouts import (
     RepositoryServer,
+    begin,
     dripping,
     dripping_outside_the_body,
     endless,
@@ -21,7 +25,7 @@ from support.rollouts import (
 from support.rolloutsites import OTHER, Fleet, Follower
 from support.sites import SITE
 from tuf.api.exceptions import DownloadError, SlowRetrievalError
-from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 
 async def test_what_is_offered_is_taken_once_and_the_next_one_when_it_comes(
@@ -204,6 +208,54 @@ async def test_data_without_an_end_is_too_large(fleet: Fleet, server: Repository
     assert follower.offered == []
 
 
+@pytest.mark.parametrize("part", [".snapshot.json", ".targets.json", ".bin-"])
+async def test_what_is_signed_makes_no_file_larger_than_its_kind(
+    fleet: Fleet, server: RepositoryServer, part: str
+) -> None:
+    sign_length(fleet, part, 10**12)
+    served = 0
+
+    def endless_here(handler: BaseHTTPRequestHandler) -> bool:
+        nonlocal served
+        if part not in handler.path:
+            return False
+        begin(handler)
+        while True:
+            handler.wfile.write(b" " * 65536)
+            served += 65536
+
+    server.answer = endless_here
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["too-large"]
+    assert follower.offered == []
+    assert served < 32 * 1024 * 1024  # what was read, and the buffers of sockets
+
+
+async def test_a_bundle_that_is_signed_as_too_large_is_not_asked_for(fleet: Fleet, server: RepositoryServer) -> None:
+    sign_length(fleet, ".bundle", LARGEST_ENVELOPE_BYTES + 1)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["too-large"]
+    assert not any(path.startswith("/targets/") for path in server.requests)
+
+
+async def test_nothing_is_written_outside_of_the_state_folder(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "is-not-there"))
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == []
+    assert len(follower.offered) == 1
+
+
 async def test_a_slow_drip_is_given_up(fleet: Fleet, server: RepositoryServer) -> None:
     server.answer = lambda handler: handler.path.endswith(".bundle") and dripping(handler)
     follower = Follower(fleet, server.url, file_within_s=0.5)
@@ -343,6 +395,27 @@ async def test_a_fault_is_told_once_and_lifted_by_offering_again(fleet: Fleet, s
 
     assert follower.told == ["metadata"]
     assert follower.offered[0] == follower.offered[1]
+
+
+def sign_length(fleet: Fleet, part: str, length: int) -> None:
+    """What a thief of all online keys can do: sign any length of any file whose name holds `part`."""
+    for path in fleet.metadata.glob("*.json"):
+        metadata = Metadata.from_bytes(path.read_bytes())
+        signed: object = metadata.signed
+        if isinstance(signed, Timestamp) and part == ".snapshot.json":
+            signed.snapshot_meta = MetaFile(signed.snapshot_meta.version, length)
+        elif isinstance(signed, Snapshot):
+            signed.meta |= {
+                name: MetaFile(one.version, length) for name, one in signed.meta.items() if part in f".{name}"
+            }
+        elif isinstance(signed, Targets) and part == ".bundle":
+            for target in signed.targets.values():
+                target.length = length
+        else:
+            continue
+        metadata.signatures.clear()
+        metadata.sign(CryptoSigner(fleet.keys[metadata.signed.type]))
+        path.write_bytes(metadata.to_bytes())
 
 
 def stamp(fleet: Fleet, *, version: int, snapshot: int) -> None:

@@ -2,18 +2,24 @@
 
 A server that sends a byte now and then, in headers, between chunks or as one 1xx after the other, never runs into a
 time-out of its socket. So the bound is laid under all of that: no wait for the socket lasts longer than what is left of
-the file's time, and of the look's, which asks for many files. Sizes are bounded by who asks.
+the file's time, and of the look's, which asks for many files.
+
+Sizes are bounded by the kind of file, whatever is signed: the thief of one online key would otherwise choose them. A
+file is held in memory until it is believed, so that nothing is written beside the state folder.
 
 Nothing of the environment counts (proxies), as for uplinks.
 """
 
+import io
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from ssl import SSLContext
 from typing import Any, Final
 
 import httpcore2
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
 from pointsman_agent.version import VERSION
@@ -24,6 +30,10 @@ LOOK_WITHIN_S: Final = 300.0
 """All files of one look: roots may be many."""
 SILENT_AT_MOST_S: Final = 15.0
 KEPT_OPEN_S: Final = 5.0
+
+LARGEST_SNAPSHOT_BYTES: Final = 1024 * 1024
+LARGEST_TARGETS_BYTES: Final = 4 * 1024 * 1024
+"""The top-level role and each bin."""
 
 _OK: Final = 200
 
@@ -58,6 +68,18 @@ class BoundedFetcher(FetcherInterface):
         if pool is not None:
             pool.close()
 
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[io.BytesIO]:
+        """Yield the file, which lies in memory alone; raises what `_fetch` does, and DownloadLengthMismatchError above
+        `max_length` or what files of its kind may have."""
+        most = min(max_length, largest_of(url))
+        content = bytearray()
+        for part in self.fetch(url):
+            if len(content) + len(part) > most:
+                raise DownloadLengthMismatchError(f"{url} has more than {most} bytes")
+            content += part
+        yield io.BytesIO(content)
+
     def _fetch(self, url: str) -> Iterator[bytes]:
         """Yield the parts of the file; raises DownloadHTTPError, SlowRetrievalError or another DownloadError."""
         pool = self._pool = self._pool or self._new_pool()
@@ -90,6 +112,14 @@ class BoundedFetcher(FetcherInterface):
 
     def _new_pool(self) -> httpcore2.ConnectionPool:
         return httpcore2.ConnectionPool(keepalive_expiry=KEPT_OPEN_S, network_backend=_BoundedNetwork(self._deadline))
+
+
+def largest_of(url: str) -> int:
+    """Return how many bytes a file may have, by its kind. Roots and timestamps have less: what nobody signed for is
+    bounded by tuf's client."""
+    if url.endswith(".bundle"):
+        return LARGEST_ENVELOPE_BYTES
+    return LARGEST_SNAPSHOT_BYTES if url.endswith("snapshot.json") else LARGEST_TARGETS_BYTES
 
 
 class _Deadline:

@@ -26,7 +26,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 
 from pointsman_agent.ports import Clock
 from pointsman_agent.sources import Fail, Offer
-from pointsman_agent.sources.fetching import BoundedFetcher
+from pointsman_agent.sources.fetching import LARGEST_SNAPSHOT_BYTES, LARGEST_TARGETS_BYTES, BoundedFetcher
 
 POLL_EVERY_S: Final = 60.0
 JITTER: Final = 0.25
@@ -37,8 +37,8 @@ BOUNDS: Final = UpdaterConfig(
     max_delegations=4,
     root_max_length=128 * 1024,
     timestamp_max_length=8 * 1024,
-    snapshot_max_length=1024 * 1024,
-    targets_max_length=4 * 1024 * 1024,
+    snapshot_max_length=LARGEST_SNAPSHOT_BYTES,
+    targets_max_length=LARGEST_TARGETS_BYTES,
 )
 """Bytes that are read of metadata whose length nothing signed says."""
 
