@@ -19,6 +19,7 @@ from support.rollouts import (
     dripping,
     dripping_outside_the_body,
     endless,
+    forbidden,
     repository_server,
     unavailable,
 )
@@ -383,18 +384,39 @@ async def test_nonsense_in_place_of_metadata_is_told_as_such(fleet: Fleet, serve
     assert follower.told == ["metadata"]
 
 
-async def test_a_fault_is_told_once_and_lifted_by_offering_again(fleet: Fleet, server: RepositoryServer) -> None:
+async def test_a_fault_is_told_once_and_lifted_by_the_next_good_look(fleet: Fleet, server: RepositoryServer) -> None:
     follower = Follower(fleet, server.url)
     await follower.look()
     honest = (fleet.metadata / "timestamp.json").read_bytes()
     (fleet.metadata / "timestamp.json").write_bytes(b"{}")
     await follower.look()
     await follower.look()
+    assert follower.told == ["metadata"]
+    assert follower.trouble() == ("metadata", follower.messages[0])
+
     (fleet.metadata / "timestamp.json").write_bytes(honest)
     await follower.look()
+    assert follower.trouble() is None
+    assert len(follower.offered) == 1
 
-    assert follower.told == ["metadata"]
-    assert follower.offered[0] == follower.offered[1]
+    (fleet.metadata / "timestamp.json").write_bytes(b"{}")
+    await follower.look()
+    assert follower.told == ["metadata", "metadata"]
+
+
+async def test_a_server_that_lets_nobody_in_is_no_refusal_and_leaves_a_trace(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    server.answer = forbidden
+
+    await follower.look()
+
+    assert follower.told == []
+    code, words = follower.trouble() or ("", "")
+    assert code == "unreachable"
+    assert "timestamp.json: HTTP 403" in words
 
 
 def sign_length(fleet: Fleet, part: str, length: int) -> None:

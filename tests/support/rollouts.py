@@ -90,6 +90,12 @@ def unavailable(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def forbidden(handler: BaseHTTPRequestHandler) -> bool:
+    """Answer that this is not for who asks."""
+    handler.send_error(403)
+    return True
+
+
 def begin(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()

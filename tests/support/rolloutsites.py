@@ -120,6 +120,7 @@ class Follower:
         self.offered: list[bytes] = []
         self.told: list[str] = []
         self.messages: list[str] = []
+        self._trouble: tuple[str, str] | None = None
         self._is_stale = False
         self._looked = trio.Event()
         self.clock = SettableClock()
@@ -130,7 +131,7 @@ class Follower:
             fleet.folder / "state" / "rollout",
             fleet.root,
             self.clock,
-            on_stale=self._on_stale,
+            on_look=self._on_look,
             fetcher=self._fetcher,
             poll_every_s=3600,
         )
@@ -148,6 +149,10 @@ class Follower:
         """What was told last."""
         return self._is_stale
 
+    def trouble(self) -> tuple[str, str] | None:
+        """Why the last look gave nothing."""
+        return self._trouble
+
     async def _offer(self, envelope: bytes) -> None:
         self.offered.append(envelope)
 
@@ -155,6 +160,7 @@ class Follower:
         self.told.append(code)
         self.messages.append(message)
 
-    def _on_stale(self, is_stale: bool) -> None:
+    def _on_look(self, is_stale: bool, trouble: tuple[str, str] | None) -> None:
         self._is_stale = is_stale
+        self._trouble = trouble
         self._looked.set()
