@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -23,7 +24,7 @@ from support.rollouts import (
     repository_server,
     unavailable,
 )
-from support.rolloutsites import OTHER, Fleet, Follower
+from support.rolloutsites import LOOK_WITHIN_S, OTHER, Fleet, Follower
 from support.sites import SITE
 from tuf.api.exceptions import DownloadError, SlowRetrievalError
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
@@ -292,6 +293,21 @@ async def test_a_slow_drip_outside_of_the_content_is_given_up_and_stale_is_told(
     await follower.look()
     assert len(follower.offered) == 2
     assert not follower.stale()
+
+
+async def test_a_hung_server_is_an_outage_and_refuses_nothing(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url, file_within_s=0.5)
+    await follower.look()
+    hung = threading.Event()
+    server.answer = lambda handler: hung.wait(LOOK_WITHIN_S)
+
+    await follower.look()
+
+    hung.set()
+    assert follower.told == []
+    code, words = follower.trouble() or ("", "")
+    assert code == "unreachable"
+    assert words.endswith("2.root.json: no answer in time")
 
 
 def test_a_look_as_a_whole_ends_however_many_files_it_asks_for(server: RepositoryServer) -> None:
