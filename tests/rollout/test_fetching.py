@@ -9,10 +9,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-import trustme
-from pointsman_agent.sources.fetching import BoundedFetcher
-from support.rollouts import RepositoryServer, dripping, dripping_outside_the_body, repository_server
-from tuf.api.exceptions import DownloadError, SlowRetrievalError
+from pointsman_agent.sources.fetching import LARGEST_ERROR_BYTES, BoundedFetcher
+from support.rollouts import RepositoryServer, dripping, dripping_outside_the_body, not_found, repository_server
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 
 AT_ONCE_S = 10.0
 """Generous, and far below what a file may take by itself."""
@@ -27,16 +26,11 @@ def silent() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RepositoryServer]:
+def secure(tmp_path: Path, server_context: ssl.SSLContext) -> Iterator[RepositoryServer]:
     """A web server by HTTPS, over a file `file`."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "file").write_bytes(b"content")
-    with repository_server(tmp_path / "served", context) as running:
+    with repository_server(tmp_path / "served", server_context) as running:
         yield running
 
 
@@ -122,6 +116,27 @@ def test_a_drip_by_https_is_slow(secure: RepositoryServer, part: str) -> None:
 
     with pytest.raises(SlowRetrievalError, match=r"took more than 0\.5 s"):
         fetched(BoundedFetcher(file_within_s=0.5), f"{secure.url}/file")
+
+
+def test_what_is_not_there_keeps_the_connection(secure: RepositoryServer) -> None:
+    secure.answer = lambda handler: handler.path.endswith("no") and not_found(handler, 1000)
+    fetcher = BoundedFetcher()
+
+    for _ in range(3):
+        with pytest.raises(DownloadHTTPError, match="HTTP 404"):
+            b"".join(fetcher.fetch(f"{secure.url}/no"))
+        assert b"".join(fetcher.fetch(f"{secure.url}/file")) == b"content"
+
+    fetcher.close()
+    assert secure.connections == 1
+
+
+@pytest.mark.parametrize("size", [LARGEST_ERROR_BYTES + 1, 10**12])
+def test_an_error_with_many_words_is_not_read_to_its_end(secure: RepositoryServer, size: int) -> None:
+    secure.answer = lambda handler: not_found(handler, size)
+
+    with pytest.raises(DownloadHTTPError, match="HTTP 404"):
+        fetched(BoundedFetcher(), f"{secure.url}/no")
 
 
 def test_what_comes_by_https_is_the_file(secure: RepositoryServer) -> None:

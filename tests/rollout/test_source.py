@@ -1,6 +1,7 @@
 """The agent's source over a real repository and real web servers: what it takes, and every attack that it refuses."""
 
 import json
+import ssl
 import tempfile
 import threading
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from support.rollouts import (
     dripping_outside_the_body,
     endless,
     forbidden,
+    not_found,
     repository_server,
     unavailable,
 )
@@ -53,6 +55,18 @@ async def test_an_idle_look_takes_two_requests(fleet: Fleet, server: RepositoryS
     await follower.look()
 
     assert server.requests == ["/metadata/2.root.json", "/metadata/timestamp.json"]
+
+
+async def test_a_look_takes_one_handshake(fleet: Fleet, server_context: ssl.SSLContext) -> None:
+    with repository_server(fleet.folder / "repository", server_context) as server:
+        server.answer = lambda handler: handler.path.endswith("2.root.json") and not_found(handler)
+        follower = Follower(fleet, server.url)
+
+        await follower.look()
+
+    assert len(follower.offered) == 1
+    assert len(server.requests) > 5
+    assert server.connections == 1
 
 
 async def test_asked_to_reload_it_offers_again_from_its_disk(fleet: Fleet, server: RepositoryServer) -> None:

@@ -108,6 +108,16 @@ def forbidden(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def not_found(handler: BaseHTTPRequestHandler, size: int = 1000) -> bool:
+    """Answer in `size` bytes that there is no such file, on a connection that stays."""
+    handler.send_response(404)
+    handler.send_header("Content-Length", str(size))
+    handler.end_headers()
+    while size > 0:
+        size -= handler.wfile.write(b" " * min(size, 65536))
+    return True
+
+
 def begin(handler: BaseHTTPRequestHandler) -> None:
     """Begin an answer that lasts until the connection ends."""
     handler.close_connection = True

@@ -36,6 +36,9 @@ LARGEST_SNAPSHOT_BYTES: Final = 1024 * 1024
 LARGEST_TARGETS_BYTES: Final = 4 * 1024 * 1024
 """The top-level role and each bin."""
 
+LARGEST_ERROR_BYTES: Final = 64 * 1024
+"""Read away, so that the connection is kept: each look asks for a root that is not there."""
+
 _OK: Final = 200
 
 
@@ -90,6 +93,7 @@ class BoundedFetcher(FetcherInterface):
         try:
             with pool.stream("GET", url, headers=self._headers) as answer:
                 if answer.status != _OK:
+                    _read_away(answer)
                     raise DownloadHTTPError(f"{url}: HTTP {answer.status}", answer.status)
                 yield from answer.iter_stream()
         except httpcore2.TimeoutException as error:
@@ -126,6 +130,15 @@ def largest_of(url: str) -> int:
     if url.endswith(".bundle"):
         return LARGEST_ENVELOPE_BYTES
     return LARGEST_SNAPSHOT_BYTES if url.endswith("snapshot.json") else LARGEST_TARGETS_BYTES
+
+
+def _read_away(answer: httpcore2.Response) -> None:
+    """Read the words of an error. One that has too many costs the connection."""
+    size = 0
+    for part in answer.iter_stream():
+        size += len(part)
+        if size > LARGEST_ERROR_BYTES:
+            return
 
 
 class _Deadline:
