@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_agent.sources.fetching import BoundedFetcher
-from pointsman_agent.sources.tuf import turn_of
+from pointsman_agent.sources.tuf import Fault, turn_of
 from pointsman_compiler.rollout.repository import Repository
 from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 from securesystemslib.signer import CryptoSigner
@@ -143,6 +143,35 @@ def test_turns_fill_the_spread_evenly_and_change_from_bundle_to_bundle() -> None
     assert turn("site-1", "a" * 64) != turn("site-1", "b" * 64)
 
 
+@pytest.mark.parametrize(
+    "custom",
+    [
+        {"spread": -1},
+        {"spread": 7 * 24 * 3600 + 1},
+        {"spread": "10"},
+        {"spread": 0.5},
+        {"notBefore": "now"},
+        {"notBefore": None},
+        {"notBefore": 10**12},
+        {"notBefore": 10**30},
+        {"notBefore": 253402300799, "spread": 7 * 24 * 3600},
+    ],
+)
+def test_a_turn_that_cannot_be_read_is_a_fault_of_the_metadata(custom: dict[str, object]) -> None:
+    target = TargetFile(1, {"sha256": "a" * 64}, "x", {"custom": custom})
+
+    with pytest.raises(Fault, match="the time of the bundle cannot be read") as caught:
+        turn_of(target, SITE)
+
+    assert caught.value.code == "metadata"
+
+
+def test_a_turn_may_be_a_week_away() -> None:
+    target = TargetFile(1, {"sha256": "a" * 64}, "x", {"custom": {"notBefore": 0, "spread": 7 * 24 * 3600}})
+
+    assert 0 <= turn_of(target, SITE).timestamp() < 7 * 24 * 3600
+
+
 # --- Attacks: each is refused, with its name --------------------------------------------------------------------------
 
 
@@ -222,6 +251,38 @@ async def test_data_without_an_end_is_too_large(fleet: Fleet, server: Repository
 
     assert follower.told == ["too-large"]
     assert follower.offered == []
+
+
+LARGEST = {
+    "2.root.json": 128 * 1024,
+    "timestamp.json": 8 * 1024,
+    ".snapshot.json": 1024 * 1024,
+    ".targets.json": 4 * 1024 * 1024,
+    ".bin-": 4 * 1024 * 1024,
+}
+
+
+@pytest.mark.parametrize("part", LARGEST)
+async def test_each_kind_of_metadata_has_a_largest_size(fleet: Fleet, server: RepositoryServer, part: str) -> None:
+    size = LARGEST[part]
+
+    def sized(handler: BaseHTTPRequestHandler) -> bool:
+        if part not in handler.path:
+            return False
+        begin(handler)
+        handler.wfile.write(b" " * size)
+        return True
+
+    sign_length(fleet, part, 10**12)
+    server.answer = sized
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    size += 1
+    await follower.look()
+
+    assert len(follower.told) == 2
+    assert follower.told[0] != "too-large"
+    assert follower.told[1] == "too-large"
 
 
 @pytest.mark.parametrize("part", [".snapshot.json", ".targets.json", ".bin-"])
@@ -322,6 +383,50 @@ async def test_a_hung_server_is_an_outage_and_refuses_nothing(fleet: Fleet, serv
     code, words = follower.trouble() or ("", "")
     assert code == "unreachable"
     assert words.endswith("2.root.json: no answer in time")
+
+
+async def test_each_look_has_its_own_time(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url, look_within_s=0.5)
+    server.answer = lambda handler: handler.path.endswith("timestamp.json") and dripping(handler)
+    await follower.look()
+    assert follower.told == ["slow"]
+    assert "the whole look took more than 0.5 s" in follower.messages[0]
+
+    server.answer = lambda handler: False
+    await follower.look()
+
+    assert len(follower.offered) == 1
+
+
+@pytest.mark.parametrize("name", ["timestamp.json", f"{SITE}.bundle"])
+async def test_a_state_folder_that_takes_nothing_is_told_and_named(
+    fleet: Fleet, server: RepositoryServer, name: str
+) -> None:
+    state = fleet.folder / "state" / "rollout"
+    (state / name).mkdir(parents=True)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["unreadable"]
+    assert str(state) in follower.messages[0]
+
+
+async def test_a_site_that_was_away_for_many_rotations_comes_back(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    repository = Repository(fleet.folder / "repository")
+    for _ in range(5):
+        old, fleet.keys["timestamp"] = fleet.keys["timestamp"], Ed25519PrivateKey.generate()
+        keys = [*fleet.roots[:2], *fleet.keys.values(), old]
+        repository.rotate({"timestamp": [fleet.keys["timestamp"]]}, keys, datetime.now(UTC))
+    newest = fleet.offer_next()
+
+    await follower.look()
+
+    assert follower.told == []
+    assert follower.offered[-1] == newest[SITE]
+    assert "/metadata/6.root.json" in server.requests
 
 
 def test_a_look_as_a_whole_ends_however_many_files_it_asks_for(server: RepositoryServer) -> None:

@@ -116,7 +116,9 @@ class SettableClock:
 class Follower:
     """A source, and what it offered and told; each `look` is one poll."""
 
-    def __init__(self, fleet: Fleet, url: str, *, file_within_s: float = 10.0, site: str = SITE) -> None:
+    def __init__(
+        self, fleet: Fleet, url: str, *, file_within_s: float = 10.0, look_within_s: float = 60.0, site: str = SITE
+    ) -> None:
         self.offered: list[bytes] = []
         self.told: list[str] = []
         self.messages: list[str] = []
@@ -124,7 +126,7 @@ class Follower:
         self._is_stale = False
         self._looked = trio.Event()
         self.clock = SettableClock()
-        self._fetcher = BoundedFetcher(file_within_s=file_within_s)
+        self._fetcher = BoundedFetcher(file_within_s=file_within_s, look_within_s=look_within_s)
         self.source = TufSource(
             url,
             site,
