@@ -90,7 +90,7 @@ def _say_agent(page: Exposition, status: Status) -> None:
     page.say(names.BUNDLE, [((name, bundle.digest), 1) for name, bundle in known.items()])
     since = None if status.active is None else read_rfc3339(status.active.at)
     page.say(names.BUNDLE_SINCE, [] if since is None else [((), since.timestamp())])
-    failed = status.last_failed
+    failed = status.failure()
     page.say(names.REFUSED_BUNDLE, [] if failed is None else [((failed.code,), 1)])
     page.say_one(names.QUARANTINE, status.quarantine is not None)
     page.say_one(names.JOURNAL_FAULT, status.journal_fault is not None)

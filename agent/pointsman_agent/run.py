@@ -254,7 +254,7 @@ def _source(settings: Settings, site: str, clock: Clock, status: Status, names: 
         settings.state / ROLLOUT_FOLDER,
         root,
         clock,
-        on_stale=status.set_stale,
+        on_look=status.source_looked,
         fetcher=BoundedFetcher(_token(settings, settings.rollout.token)),
         poll_every_s=settings.rollout.poll_s,
     )

@@ -134,6 +134,8 @@ class Status:
         self.journal_fault: str | None = None
         self.is_clock_behind = False
         self.is_stale = False
+        self.source_error: LastError | None = None
+        self.source_fault: Failure | None = None
         self.listener_faults: dict[str, str] = {}
 
     def station(self, identity: str) -> StationStatus:
@@ -198,15 +200,34 @@ class Status:
         if self.is_clock_behind:
             return "clock"
         is_unreachable = any(record.is_reachable is False for record in self._supervisions.values())
-        if is_unreachable or self.last_failed is not None or self.journal_fault is not None or self.listener_faults:
+        is_refused = self.failure() is not None and not self.is_stale  # what ended says more than what was refused
+        if is_unreachable or is_refused or self.journal_fault is not None or self.listener_faults:
             return "degraded"
         if self.is_on_probation:
             return "probation"
         return "stale" if self.is_stale else "running"
 
-    def set_stale(self, is_stale: bool) -> None:
-        """Show whether the source of bundles says nothing that is still to be believed."""
+    def failure(self) -> Failure | None:
+        """Return what was refused last: a bundle, else what the source gave in place of one. A bundle that failed stays
+        shown whatever the source does, for a rollout is halted by it."""
+        return self.last_failed or self.source_fault
+
+    def source_looked(self, is_stale: bool, trouble: tuple[str, str] | None) -> None:
+        """Show how the source's last look went: whether it says nothing that is still to be believed, and why it gave
+        nothing (code, words), None where all was well. That lifts a fault, as what has ended does."""
         self.is_stale = is_stale
+        if trouble is None or trouble[0] == "stale":
+            self.source_fault = None
+        known = self.source_error
+        if trouble is None:
+            self.source_error = None
+        elif known is None or (known.error, known.message) != trouble:
+            self.source_error = self.error(*trouble)
+
+    def source_failed(self, code: str, message: str) -> None:
+        """Show a fault of the source that is more than an outage."""
+        self.source_error = self.error(code, message)
+        self.source_fault = Failure(None, None, rfc3339(self.source_error.at), code, self.source_error.message)
 
     def snapshot(
         self,
@@ -227,8 +248,12 @@ class Status:
             "bundle": {
                 "desired": _bundle_row(self.desired),
                 "active": _bundle_row(self.active),
-                "lastFailed": _failure_row(self.last_failed),
+                "lastFailed": _failure_row(self.failure()),
                 "quarantine": _quarantine_row(self.quarantine),
+            },
+            "source": {
+                "stale": self.is_stale,
+                "lastError": None if self.source_error is None else self.source_error.as_json(),
             },
             "supervisions": [] if routing is None else self._supervision_rows(routing),
             "journal": {"fault": self.journal_fault},

@@ -26,6 +26,7 @@ def status_text(status: Row, *, colour: bool = False) -> str:
     failed = bundle["lastFailed"]
     if failed is not None:
         lines.append(_titled("refused", f"{failed['at']}  {failed['code']}: {failed['message']}"))
+    lines += _source(status["source"], failed)
     if bundle["quarantine"] is not None:
         lines.append(_titled("held back", f"until {bundle['quarantine']['until']}: {bundle['quarantine']['why']}"))
     if status["journal"]["fault"] is not None:
@@ -38,6 +39,15 @@ def status_text(status: Row, *, colour: bool = False) -> str:
     if status["supervisions"]:
         text += "\n" + render(_supervisions(status["supervisions"]), colour=colour)
     return text
+
+
+def _source(source: Row, refused: Row | None) -> list[str]:
+    """What the source of bundles is in, beside what the state and the refusal say already."""
+    lines = [_titled("stale", "what the rollout said has ended; nothing new is taken")] if source["stale"] else []
+    error = source["lastError"]
+    if error is not None and (refused is None or refused["message"] != error["message"]):
+        lines.append(_titled("source", f"{error['at']}  {error['class']}: {error['message']}"))
+    return lines
 
 
 def stations_text(stations: Sequence[Row], *, colour: bool = False) -> str:

@@ -184,3 +184,18 @@ async def test_a_damaged_state_folder_is_told_and_left_alone(agent: RunningAgent
     assert done.returncode == 6
     assert "state.json is damaged" in done.stderr
     assert (agent.state / "state.json").read_text() == "{damaged"
+
+
+async def test_variables_of_an_image_that_are_made_empty_leave_the_place_to_a_rollout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout = ["--rollout", "https://fleet.example", "--rollout-root", str(tmp_path / "1.root.json")]
+    command = ["run", "--site", "lyon", "--state", str(tmp_path / "state"), *rollout]
+    monkeypatch.setenv("POINTSMAN_BUNDLE", "/etc/pointsman/site.bundle")
+    monkeypatch.setenv("POINTSMAN_TRUST", "/etc/pointsman/trust/release.pub")
+    assert "exclude each other" in (await ran(*command)).stderr
+
+    monkeypatch.setenv("POINTSMAN_BUNDLE", "")
+    monkeypatch.setenv("POINTSMAN_TRUST", "")
+
+    assert "1.root.json: No such file" in (await ran(*command)).stderr

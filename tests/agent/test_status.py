@@ -87,6 +87,49 @@ def test_the_bundle_rows() -> None:
     }
 
 
+def test_a_fault_of_the_source_stands_beside_the_bundle_that_failed_until_a_good_look() -> None:
+    status = a_status()
+    status.active = ACTIVE
+    status.source_failed("tampered", "not what was signed")
+    alone = status.snapshot(None, {})
+    status.last_failed = Failure("sha256:b", 8, AT, "secret-missing", "secret 'x' is missing")
+    both = status.snapshot(None, {})
+    status.source_looked(is_stale=False, trouble=None)
+    lifted = status.snapshot(None, {})
+
+    assert (alone["state"], alone["bundle"]["lastFailed"]["code"]) == ("degraded", "tampered")
+    assert both["bundle"]["lastFailed"]["digest"] == "sha256:b"
+    assert both["source"]["lastError"]["class"] == "tampered"
+    assert lifted["source"] == {"stale": False, "lastError": None}
+    assert lifted["bundle"] == both["bundle"]
+
+
+def test_what_has_ended_is_stale_whatever_was_refused_and_said_beside_a_dead_link() -> None:
+    status = a_status()
+    status.active = ACTIVE
+    status.source_failed("tampered", "not what was signed")
+    status.last_failed = Failure("sha256:b", 8, AT, "wrong-site", "m")
+    status.source_looked(is_stale=True, trouble=("stale", "it has ended"))
+    assert status.state() == "stale"
+    assert status.source_fault is None
+
+    status.supervision("acme").is_reachable = False
+
+    assert status.state() == "degraded"
+    assert status.snapshot(None, {})["source"]["stale"]
+
+
+def test_trouble_that_lasts_keeps_the_time_when_it_began() -> None:
+    clock = FakeClock()
+    status = a_status(clock)
+    status.source_looked(is_stale=False, trouble=("unreachable", "HTTP 403"))
+    began = status.source_error
+    clock.advance(seconds=60)
+    status.source_looked(is_stale=False, trouble=("unreachable", "HTTP 403"))
+
+    assert status.source_error == began
+
+
 STATION_KEYS = {
     "station", "group", "operator", "connected", "protocol", "uplink", "strategy", "since", "lastError",
     "lastReceived", "lastSent", "queue", "openTransactions", "pendingMove",

@@ -77,6 +77,7 @@ def a_status(text: str, **changes: Any) -> dict[str, Any]:
             "quarantine": {"digest": text, "until": AT, "why": text},
         },
         "supervisions": [supervision],
+        "source": {"stale": True, "lastError": {"class": "tampered", "message": f"{text} twice", "at": AT}},
         "journal": {"fault": text},
         "stations": [a_row(text)],
         "stationsTotal": 1,

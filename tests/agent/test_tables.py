@@ -23,6 +23,7 @@ def a_status(**changes: Any) -> dict[str, Any]:
         "state": "running",
         "bundle": {"desired": a_bundle(), "active": a_bundle(), "lastFailed": None, "quarantine": None},
         "supervisions": [],
+        "source": {"stale": False, "lastError": None},
         "journal": {"fault": None},
         "stations": [],
         "stationsTotal": 3,

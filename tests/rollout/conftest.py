@@ -1,9 +1,11 @@
 """A repository with one site's offer, and a source that follows it over a real web server."""
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from support.rollouts import RepositoryServer, repository_server
 from support.rolloutsites import Fleet
 
@@ -14,6 +16,17 @@ def fleet(tmp_path: Path) -> Fleet:
     fleet = Fleet(tmp_path / "fleet")
     fleet.offer(1)
     return fleet
+
+
+@pytest.fixture
+def server_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """What makes a server of the loopback one of HTTPS that is believed here."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
 
 
 @pytest.fixture

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from pointsman_agent.push.exposition import expose
 from pointsman_agent.settings import RolloutSettings, Settings
+from pointsman_agent.tables import status_text
 from support.agents import RunningAgent, started
-from support.rollouts import RepositoryServer, repository_server, unavailable
+from support.rollouts import RepositoryServer, forbidden, repository_server, unavailable
 from support.rolloutsites import Fleet
 from support.sites import SITE, a_config, free_port
 
@@ -36,8 +39,8 @@ def server(fleet: Fleet) -> Iterator[RepositoryServer]:
         yield running
 
 
-def offer(fleet: Fleet, agent: RunningAgent, sequence: int, now: datetime | None = None) -> None:
-    config = agent.placed(a_config(title=f"sequence {sequence}"))
+def offer(fleet: Fleet, agent: RunningAgent, sequence: int, now: datetime | None = None, **changes: Any) -> None:
+    config = agent.placed(a_config(title=f"sequence {sequence}", **changes))
     fleet.offer(sequence, now, **{SITE: config})
 
 
@@ -91,3 +94,86 @@ async def test_the_bundle_of_another_site_is_refused_though_it_is_signed(
 
     assert status["bundle"]["lastFailed"]["code"] == "wrong-site"
     assert has_sequence(1)(status)
+
+
+async def test_a_fault_of_the_web_server_hides_no_bundle_that_failed(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path
+) -> None:
+    agent = RolloutAgent(tmp_path, fleet, server.url)
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+        offer(fleet, agent, 2, badge_lists=["is-not-there"])
+        status = await agent.wait_status(lambda status: status["bundle"]["lastFailed"] is not None)
+        failed = status["bundle"]["lastFailed"]
+        assert failed["code"] == "secret-missing"
+        break_timestamp(fleet)
+        status = await agent.wait_status(has_source_error("metadata"))
+
+    assert status["bundle"]["lastFailed"] == failed
+    report = expose(status, datetime.now(UTC)).partition("\n")[0]
+    assert f'failed="{failed["digest"]}",failed_sequence="2",code="secret-missing"' in report
+
+
+async def test_a_good_look_lifts_a_fault_of_the_source_before_the_next_turn(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path
+) -> None:
+    agent = RolloutAgent(tmp_path, fleet, server.url)
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+        honest = break_timestamp(fleet)
+        status = await agent.wait_status(lambda status: status["state"] == "degraded")
+        assert status["bundle"]["lastFailed"]["code"] == "metadata"
+        (fleet.metadata / "timestamp.json").write_bytes(honest)
+        fleet.rules = replace(fleet.rules, spread=7 * 24 * 3600)
+        offer(fleet, agent, 2)
+        status = await agent.wait_status(lambda status: status["state"] == "running")
+
+    assert status["bundle"]["lastFailed"] is None
+    assert status["source"] == {"stale": False, "lastError": None}
+    assert has_sequence(1)(status)
+
+
+async def test_what_has_ended_is_stale_also_after_a_refusal(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path
+) -> None:
+    agent = RolloutAgent(tmp_path, fleet, server.url)
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+        fleet.offer_swapped(2)
+        await agent.wait_status(lambda status: status["state"] == "degraded")
+        offer(fleet, agent, 3, now=datetime.now(UTC) - timedelta(days=3))
+        status = await agent.wait_status(lambda status: status["state"] == "stale")
+
+    assert status["source"]["stale"]
+    assert status["source"]["lastError"]["class"] == "stale"
+    assert status["bundle"]["lastFailed"]["code"] == "wrong-site"
+
+
+async def test_a_server_that_lets_nobody_in_shows_in_the_status_and_degrades_nothing(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path
+) -> None:
+    agent = RolloutAgent(tmp_path, fleet, server.url)
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+        server.answer = forbidden
+        status = await agent.wait_status(has_source_error("unreachable"))
+
+    assert status["state"] == "running"
+    assert "HTTP 403" in status["source"]["lastError"]["message"]
+    assert "HTTP 403" in status_text(status)
+
+
+def has_source_error(code: str) -> Any:
+    return lambda status: (status["source"]["lastError"] or {}).get("class") == code
+
+
+def break_timestamp(fleet: Fleet) -> bytes:
+    """Put nonsense in the place of the timestamp; return what it was."""
+    path = fleet.metadata / "timestamp.json"
+    honest = path.read_bytes()
+    path.write_bytes(b"{}")
+    return honest

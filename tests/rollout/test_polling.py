@@ -29,7 +29,7 @@ class Polling:
         self._looks = 0
         self._is_done = trio.Event()
         state = fleet.folder / "state"
-        self._source = TufSource(url, SITE, state, fleet.root, self, on_stale=self._look, chance=self._chances.__next__)
+        self._source = TufSource(url, SITE, state, fleet.root, self, on_look=self._look, chance=self._chances.__next__)
 
     async def run(self, looks: int) -> None:
         """Follow until it has looked so often."""
@@ -46,7 +46,7 @@ class Polling:
     def _passed(self) -> float:
         return self._clock.current_time() - self._start
 
-    def _look(self, is_stale: bool) -> None:
+    def _look(self, is_stale: bool, trouble: tuple[str, str] | None) -> None:
         self.looked.append(self._passed())
         if len(self.looked) == self._looks:
             self._is_done.set()

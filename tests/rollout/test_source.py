@@ -1,27 +1,35 @@
 """The agent's source over a real repository and real web servers: what it takes, and every attack that it refuses."""
 
 import json
+import ssl
+import tempfile
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pointsman_agent.sources.fetching import BoundedFetcher
-from pointsman_agent.sources.tuf import turn_of
+from pointsman_agent.sources.tuf import Fault, turn_of
 from pointsman_compiler.rollout.repository import Repository
+from pointsman_schema.envelope import LARGEST_ENVELOPE_BYTES
 from securesystemslib.signer import CryptoSigner
 from support.rollouts import (
     RepositoryServer,
+    begin,
     dripping,
     dripping_outside_the_body,
     endless,
+    forbidden,
+    not_found,
     repository_server,
     unavailable,
 )
-from support.rolloutsites import OTHER, Fleet, Follower
+from support.rolloutsites import LOOK_WITHIN_S, OTHER, Fleet, Follower
 from support.sites import SITE
 from tuf.api.exceptions import DownloadError, SlowRetrievalError
-from tuf.api.metadata import Metadata, MetaFile, TargetFile, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 
 async def test_what_is_offered_is_taken_once_and_the_next_one_when_it_comes(
@@ -47,6 +55,18 @@ async def test_an_idle_look_takes_two_requests(fleet: Fleet, server: RepositoryS
     await follower.look()
 
     assert server.requests == ["/metadata/2.root.json", "/metadata/timestamp.json"]
+
+
+async def test_a_look_takes_one_handshake(fleet: Fleet, server_context: ssl.SSLContext) -> None:
+    with repository_server(fleet.folder / "repository", server_context) as server:
+        server.answer = lambda handler: handler.path.endswith("2.root.json") and not_found(handler)
+        follower = Follower(fleet, server.url)
+
+        await follower.look()
+
+    assert len(follower.offered) == 1
+    assert len(server.requests) > 5
+    assert server.connections == 1
 
 
 async def test_asked_to_reload_it_offers_again_from_its_disk(fleet: Fleet, server: RepositoryServer) -> None:
@@ -121,6 +141,35 @@ def test_turns_fill_the_spread_evenly_and_change_from_bundle_to_bundle() -> None
     for tenth in range(10):
         assert 60 < sum(tenth * 10 <= one < (tenth + 1) * 10 for one in turns) < 140
     assert turn("site-1", "a" * 64) != turn("site-1", "b" * 64)
+
+
+@pytest.mark.parametrize(
+    "custom",
+    [
+        {"spread": -1},
+        {"spread": 7 * 24 * 3600 + 1},
+        {"spread": "10"},
+        {"spread": 0.5},
+        {"notBefore": "now"},
+        {"notBefore": None},
+        {"notBefore": 10**12},
+        {"notBefore": 10**30},
+        {"notBefore": 253402300799, "spread": 7 * 24 * 3600},
+    ],
+)
+def test_a_turn_that_cannot_be_read_is_a_fault_of_the_metadata(custom: dict[str, object]) -> None:
+    target = TargetFile(1, {"sha256": "a" * 64}, "x", {"custom": custom})
+
+    with pytest.raises(Fault, match="the time of the bundle cannot be read") as caught:
+        turn_of(target, SITE)
+
+    assert caught.value.code == "metadata"
+
+
+def test_a_turn_may_be_a_week_away() -> None:
+    target = TargetFile(1, {"sha256": "a" * 64}, "x", {"custom": {"notBefore": 0, "spread": 7 * 24 * 3600}})
+
+    assert 0 <= turn_of(target, SITE).timestamp() < 7 * 24 * 3600
 
 
 # --- Attacks: each is refused, with its name --------------------------------------------------------------------------
@@ -204,6 +253,86 @@ async def test_data_without_an_end_is_too_large(fleet: Fleet, server: Repository
     assert follower.offered == []
 
 
+LARGEST = {
+    "2.root.json": 128 * 1024,
+    "timestamp.json": 8 * 1024,
+    ".snapshot.json": 1024 * 1024,
+    ".targets.json": 4 * 1024 * 1024,
+    ".bin-": 4 * 1024 * 1024,
+}
+
+
+@pytest.mark.parametrize("part", LARGEST)
+async def test_each_kind_of_metadata_has_a_largest_size(fleet: Fleet, server: RepositoryServer, part: str) -> None:
+    size = LARGEST[part]
+
+    def sized(handler: BaseHTTPRequestHandler) -> bool:
+        if part not in handler.path:
+            return False
+        begin(handler)
+        handler.wfile.write(b" " * size)
+        return True
+
+    sign_length(fleet, part, 10**12)
+    server.answer = sized
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    size += 1
+    await follower.look()
+
+    assert len(follower.told) == 2
+    assert follower.told[0] != "too-large"
+    assert follower.told[1] == "too-large"
+
+
+@pytest.mark.parametrize("part", [".snapshot.json", ".targets.json", ".bin-"])
+async def test_what_is_signed_makes_no_file_larger_than_its_kind(
+    fleet: Fleet, server: RepositoryServer, part: str
+) -> None:
+    sign_length(fleet, part, 10**12)
+    served = 0
+
+    def endless_here(handler: BaseHTTPRequestHandler) -> bool:
+        nonlocal served
+        if part not in handler.path:
+            return False
+        begin(handler)
+        while True:
+            handler.wfile.write(b" " * 65536)
+            served += 65536
+
+    server.answer = endless_here
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["too-large"]
+    assert follower.offered == []
+    assert served < 32 * 1024 * 1024  # what was read, and the buffers of sockets
+
+
+async def test_a_bundle_that_is_signed_as_too_large_is_not_asked_for(fleet: Fleet, server: RepositoryServer) -> None:
+    sign_length(fleet, ".bundle", LARGEST_ENVELOPE_BYTES + 1)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["too-large"]
+    assert not any(path.startswith("/targets/") for path in server.requests)
+
+
+async def test_nothing_is_written_outside_of_the_state_folder(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "is-not-there"))
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == []
+    assert len(follower.offered) == 1
+
+
 async def test_a_slow_drip_is_given_up(fleet: Fleet, server: RepositoryServer) -> None:
     server.answer = lambda handler: handler.path.endswith(".bundle") and dripping(handler)
     follower = Follower(fleet, server.url, file_within_s=0.5)
@@ -239,6 +368,65 @@ async def test_a_slow_drip_outside_of_the_content_is_given_up_and_stale_is_told(
     await follower.look()
     assert len(follower.offered) == 2
     assert not follower.stale()
+
+
+async def test_a_hung_server_is_an_outage_and_refuses_nothing(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url, file_within_s=0.5)
+    await follower.look()
+    hung = threading.Event()
+    server.answer = lambda handler: hung.wait(LOOK_WITHIN_S)
+
+    await follower.look()
+
+    hung.set()
+    assert follower.told == []
+    code, words = follower.trouble() or ("", "")
+    assert code == "unreachable"
+    assert words.endswith("2.root.json: no answer in time")
+
+
+async def test_each_look_has_its_own_time(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url, look_within_s=0.5)
+    server.answer = lambda handler: handler.path.endswith("timestamp.json") and dripping(handler)
+    await follower.look()
+    assert follower.told == ["slow"]
+    assert "the whole look took more than 0.5 s" in follower.messages[0]
+
+    server.answer = lambda handler: False
+    await follower.look()
+
+    assert len(follower.offered) == 1
+
+
+@pytest.mark.parametrize("name", ["timestamp.json", f"{SITE}.bundle"])
+async def test_a_state_folder_that_takes_nothing_is_told_and_named(
+    fleet: Fleet, server: RepositoryServer, name: str
+) -> None:
+    state = fleet.folder / "state" / "rollout"
+    (state / name).mkdir(parents=True)
+    follower = Follower(fleet, server.url)
+
+    await follower.look()
+
+    assert follower.told == ["unreadable"]
+    assert str(state) in follower.messages[0]
+
+
+async def test_a_site_that_was_away_for_many_rotations_comes_back(fleet: Fleet, server: RepositoryServer) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    repository = Repository(fleet.folder / "repository")
+    for _ in range(5):
+        old, fleet.keys["timestamp"] = fleet.keys["timestamp"], Ed25519PrivateKey.generate()
+        keys = [*fleet.roots[:2], *fleet.keys.values(), old]
+        repository.rotate({"timestamp": [fleet.keys["timestamp"]]}, keys, datetime.now(UTC))
+    newest = fleet.offer_next()
+
+    await follower.look()
+
+    assert follower.told == []
+    assert follower.offered[-1] == newest[SITE]
+    assert "/metadata/6.root.json" in server.requests
 
 
 def test_a_look_as_a_whole_ends_however_many_files_it_asks_for(server: RepositoryServer) -> None:
@@ -331,18 +519,60 @@ async def test_nonsense_in_place_of_metadata_is_told_as_such(fleet: Fleet, serve
     assert follower.told == ["metadata"]
 
 
-async def test_a_fault_is_told_once_and_lifted_by_offering_again(fleet: Fleet, server: RepositoryServer) -> None:
+async def test_a_fault_is_told_once_and_lifted_by_the_next_good_look(fleet: Fleet, server: RepositoryServer) -> None:
     follower = Follower(fleet, server.url)
     await follower.look()
     honest = (fleet.metadata / "timestamp.json").read_bytes()
     (fleet.metadata / "timestamp.json").write_bytes(b"{}")
     await follower.look()
     await follower.look()
+    assert follower.told == ["metadata"]
+    assert follower.trouble() == ("metadata", follower.messages[0])
+
     (fleet.metadata / "timestamp.json").write_bytes(honest)
     await follower.look()
+    assert follower.trouble() is None
+    assert len(follower.offered) == 1
 
-    assert follower.told == ["metadata"]
-    assert follower.offered[0] == follower.offered[1]
+    (fleet.metadata / "timestamp.json").write_bytes(b"{}")
+    await follower.look()
+    assert follower.told == ["metadata", "metadata"]
+
+
+async def test_a_server_that_lets_nobody_in_is_no_refusal_and_leaves_a_trace(
+    fleet: Fleet, server: RepositoryServer
+) -> None:
+    follower = Follower(fleet, server.url)
+    await follower.look()
+    server.answer = forbidden
+
+    await follower.look()
+
+    assert follower.told == []
+    code, words = follower.trouble() or ("", "")
+    assert code == "unreachable"
+    assert "timestamp.json: HTTP 403" in words
+
+
+def sign_length(fleet: Fleet, part: str, length: int) -> None:
+    """What a thief of all online keys can do: sign any length of any file whose name holds `part`."""
+    for path in fleet.metadata.glob("*.json"):
+        metadata = Metadata.from_bytes(path.read_bytes())
+        signed: object = metadata.signed
+        if isinstance(signed, Timestamp) and part == ".snapshot.json":
+            signed.snapshot_meta = MetaFile(signed.snapshot_meta.version, length)
+        elif isinstance(signed, Snapshot):
+            signed.meta |= {
+                name: MetaFile(one.version, length) for name, one in signed.meta.items() if part in f".{name}"
+            }
+        elif isinstance(signed, Targets) and part == ".bundle":
+            for target in signed.targets.values():
+                target.length = length
+        else:
+            continue
+        metadata.signatures.clear()
+        metadata.sign(CryptoSigner(fleet.keys[metadata.signed.type]))
+        path.write_bytes(metadata.to_bytes())
 
 
 def stamp(fleet: Fleet, *, version: int, snapshot: int) -> None:

@@ -1,5 +1,6 @@
 """Repositories of a rollout, served by a real web server that can be made to misbehave."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,19 +19,27 @@ Answer = Callable[[BaseHTTPRequestHandler], bool]
 
 
 class RepositoryServer:
-    """A web server over a folder. `answer` may be set to misbehave; `requests` are the paths that were asked for."""
+    """A web server over a folder. `answer` may be set to misbehave; `requests` are the paths that were asked for, on so
+    many `connections`."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.requests: list[str] = []
+        self.connections = 0
         self.answer: Answer = lambda handler: False
 
 
 @contextmanager
-def repository_server(folder: Path) -> Iterator[RepositoryServer]:
-    """Serve `folder` on the loopback."""
+def repository_server(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[RepositoryServer]:
+    """Serve `folder` on the loopback, by HTTPS with a `context`."""
 
     class Handler(SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections are kept
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections += 1
+
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, directory=str(folder), **options)
 
@@ -47,7 +56,10 @@ def repository_server(folder: Path) -> Iterator[RepositoryServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
         listening.daemon_threads = True
-        server = RepositoryServer(f"http://127.0.0.1:{listening.server_address[1]}")
+        if context is not None:
+            listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+        scheme = "http" if context is None else "https"
+        server = RepositoryServer(f"{scheme}://127.0.0.1:{listening.server_address[1]}")
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -90,7 +102,25 @@ def unavailable(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def forbidden(handler: BaseHTTPRequestHandler) -> bool:
+    """Answer that this is not for who asks."""
+    handler.send_error(403)
+    return True
+
+
+def not_found(handler: BaseHTTPRequestHandler, size: int = 1000) -> bool:
+    """Answer in `size` bytes that there is no such file, on a connection that stays."""
+    handler.send_response(404)
+    handler.send_header("Content-Length", str(size))
+    handler.end_headers()
+    while size > 0:
+        size -= handler.wfile.write(b" " * min(size, 65536))
+    return True
+
+
 def begin(handler: BaseHTTPRequestHandler) -> None:
+    """Begin an answer that lasts until the connection ends."""
+    handler.close_connection = True
     handler.send_response(200)
     handler.end_headers()
 

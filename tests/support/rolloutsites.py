@@ -116,21 +116,24 @@ class SettableClock:
 class Follower:
     """A source, and what it offered and told; each `look` is one poll."""
 
-    def __init__(self, fleet: Fleet, url: str, *, file_within_s: float = 10.0, site: str = SITE) -> None:
+    def __init__(
+        self, fleet: Fleet, url: str, *, file_within_s: float = 10.0, look_within_s: float = 60.0, site: str = SITE
+    ) -> None:
         self.offered: list[bytes] = []
         self.told: list[str] = []
         self.messages: list[str] = []
+        self._trouble: tuple[str, str] | None = None
         self._is_stale = False
         self._looked = trio.Event()
         self.clock = SettableClock()
-        self._fetcher = BoundedFetcher(file_within_s=file_within_s)
+        self._fetcher = BoundedFetcher(file_within_s=file_within_s, look_within_s=look_within_s)
         self.source = TufSource(
             url,
             site,
             fleet.folder / "state" / "rollout",
             fleet.root,
             self.clock,
-            on_stale=self._on_stale,
+            on_look=self._on_look,
             fetcher=self._fetcher,
             poll_every_s=3600,
         )
@@ -148,6 +151,10 @@ class Follower:
         """What was told last."""
         return self._is_stale
 
+    def trouble(self) -> tuple[str, str] | None:
+        """Why the last look gave nothing."""
+        return self._trouble
+
     async def _offer(self, envelope: bytes) -> None:
         self.offered.append(envelope)
 
@@ -155,6 +162,7 @@ class Follower:
         self.told.append(code)
         self.messages.append(message)
 
-    def _on_stale(self, is_stale: bool) -> None:
+    def _on_look(self, is_stale: bool, trouble: tuple[str, str] | None) -> None:
         self._is_stale = is_stale
+        self._trouble = trouble
         self._looked.set()

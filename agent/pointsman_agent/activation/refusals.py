@@ -73,6 +73,16 @@ class Refusals:
             self.ask_later(self._ask_after_s)
             self._ask_after_s = min(self._ask_after_s * 2, ASK_AGAIN_S[1])
 
+    async def note_source(self, code: str, message: str) -> None:
+        """Remember why the source gives no bundle at all; that replaces no bundle which was refused before."""
+        known = self._status.source_fault
+        if known is not None and (known.code, known.message) == (code, message):
+            log.info("bundle refused again", code=code, digest=None)
+            return
+        log.error("bundle refused", code=code, why=message, digest=None, sequence=None)
+        self._status.source_failed(code, message)
+        await self._history.note(BundleEvent("refused", "", None, "", f"{code}: {message}"))
+
     async def _keep(self, error: BundleRefused, origin: str) -> None:
         failure = Failure(error.digest, error.sequence, rfc3339(self._clock.now()), error.code, str(error))
         log.error("bundle refused", code=error.code, why=str(error), digest=error.digest, sequence=error.sequence)

@@ -122,6 +122,7 @@ class Activation:
         """Put `envelope` in force, or refuse it and keep what is; True when it is in force afterwards. `origin` says
         from where it came."""
         async with self._one_at_a_time:
+            self._status.source_looked(self._status.is_stale, None)
             try:
                 await self._walk(envelope, origin)
             except BundleRefused as error:
@@ -138,7 +139,7 @@ class Activation:
             log.warning("no bundle file", why=message)
             return
         async with self._one_at_a_time:
-            await self._refusals.note(BundleRefused(code, message))
+            await self._refusals.note_source(code, message)
 
     async def retry(self) -> None:
         """Lift the quarantine; stations that went back alone may move again. Raises BundleRefused `storage`."""

@@ -26,7 +26,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 
 from pointsman_agent.ports import Clock
 from pointsman_agent.sources import Fail, Offer
-from pointsman_agent.sources.fetching import BoundedFetcher
+from pointsman_agent.sources.fetching import LARGEST_SNAPSHOT_BYTES, LARGEST_TARGETS_BYTES, BoundedFetcher
 
 POLL_EVERY_S: Final = 60.0
 JITTER: Final = 0.25
@@ -37,8 +37,8 @@ BOUNDS: Final = UpdaterConfig(
     max_delegations=4,
     root_max_length=128 * 1024,
     timestamp_max_length=8 * 1024,
-    snapshot_max_length=1024 * 1024,
-    targets_max_length=4 * 1024 * 1024,
+    snapshot_max_length=LARGEST_SNAPSHOT_BYTES,
+    targets_max_length=LARGEST_TARGETS_BYTES,
 )
 """Bytes that are read of metadata whose length nothing signed says."""
 
@@ -56,8 +56,9 @@ class Fault(Exception):
 class TufSource:
     """Follows what the repository at `url` offers `site`.
 
-    `folder` holds metadata and the bundle across restarts; `root` is the first trusted root. `on_stale` is told at each
-    look whether the repository's metadata has ended.
+    `folder` holds metadata and the bundle across restarts; `root` is the first trusted root. `on_look` is told at each
+    look whether the repository's metadata has ended, and why the look gave nothing (code, words), None where all was
+    well.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class TufSource:
         root: bytes,
         clock: Clock,
         *,
-        on_stale: Callable[[bool], None],
+        on_look: Callable[[bool, tuple[str, str] | None], None],
         fetcher: BoundedFetcher | None = None,
         poll_every_s: float = POLL_EVERY_S,
         chance: Callable[[], float] = random.random,
@@ -78,7 +79,7 @@ class TufSource:
         self._folder = folder
         self._root = root
         self._clock = clock
-        self._on_stale = on_stale
+        self._on_look = on_look
         self._fetcher = fetcher or BoundedFetcher()
         self._poll_every_s = poll_every_s
         self._chance = chance
@@ -113,9 +114,9 @@ class TufSource:
             except Fault as fault:
                 await self._tell(fault, fail)
             else:
-                self._set_stale(False)
+                self._told = None
+                self._looked(False, None)
                 if isinstance(found, bytes):
-                    self._told = None
                     await offer(found)
                 elif isinstance(found, datetime):
                     wait_s = min(wait_s, max((found - self._clock.now()).total_seconds(), 0.0))
@@ -123,25 +124,25 @@ class TufSource:
                 await self._asked.wait()
 
     async def _tell(self, fault: Fault, fail: Fail) -> None:
-        """A fault is told once, not at each look; after it the bundle is offered again, which lifts what was told."""
-        is_stale = fault.code == "stale" or await trio.to_thread.run_sync(self._has_ended)
-        self._set_stale(is_stale)
+        """A fault is told once, not at each look, until a look lifts it."""
         said = (fault.code, str(fault))
+        self._looked(fault.code == "stale" or await trio.to_thread.run_sync(self._has_ended), said)
         if fault.code == "stale":
+            self._told = None
             log.warning("the rollout's metadata has ended", why=str(fault))
         elif fault.code == "unreachable" and (self._folder / "timestamp.json").exists():
             log.warning("bundle server away", why=str(fault))  # networks go and come; `stale` tells where it lasts
         elif said != self._told:
-            self._told, self._offered = said, None
+            self._told = said
             await fail(*said)
 
-    def _set_stale(self, is_stale: bool) -> None:
+    def _looked(self, is_stale: bool, trouble: tuple[str, str] | None) -> None:
         if is_stale and not self._is_stale:
             log.warning("rollout is stale", origin=self._url)
         elif self._is_stale and not is_stale:
             log.info("rollout is fresh again", origin=self._url)
         self._is_stale = is_stale
-        self._on_stale(is_stale)
+        self._on_look(is_stale, trouble)
 
     # --- In a thread ----------------------------------------------------------------------------------------------
 

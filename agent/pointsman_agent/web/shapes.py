@@ -65,6 +65,13 @@ class Bundles(_Shape, frozen=True):
     quarantine: Quarantine | None
 
 
+class Source(_Shape, frozen=True):
+    """Where bundles come from. `stale`: what it said has ended; `lastError` is null once a look went well."""
+
+    stale: bool
+    last_error: LastError | None
+
+
 class Supervision(_Shape, frozen=True):
     """A supervision; `reachable` is null until somebody tried."""
 
@@ -139,6 +146,7 @@ class Status(_Shape, frozen=True):
     version: str
     state: Literal["waiting", "running", "probation", "degraded", "stale", "clock"]
     bundle: Bundles
+    source: Source
     supervisions: list[Supervision]
     journal: Journal
     stations: list[Station]
