@@ -3,9 +3,12 @@
 import shutil
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+import trio.testing
+from pointsman_agent.backoff import Backoff
 from pointsman_agent.push.sender import SENT_WITHIN_S
 from structlog.testing import capture_logs
 from support.pushes import Site, Store, minutes, numbers, report, running_store
@@ -61,7 +64,7 @@ async def test_a_report_that_is_refused_alone_costs_no_other_one(tmp_path: Path,
         site = filled(store, tmp_path, [report(number) for number in range(40)])
         await send_all(site, store, 38)
 
-    assert numbers(store.taken) == [number for number in range(40) if number not in (11, 12)]
+    assert sorted(numbers(store.taken)) == [number for number in range(40) if number not in (11, 12)]
     assert [entry["status"] for entry in logs if entry["event"] == LET_GO] == [status, status]
 
 
@@ -74,16 +77,63 @@ async def test_after_a_bad_report_batches_grow_again(tmp_path: Path) -> None:
     assert len(store.codes) < 25
 
 
-async def test_a_report_that_is_refused_for_what_it_says_does_not_hold_up_the_next(tmp_path: Path) -> None:
-    with running_store() as store:
+@pytest.mark.parametrize("count", [1, 2, 60])
+async def test_an_address_that_refuses_all_reports_costs_none(tmp_path: Path, count: int) -> None:
+    """As VictoriaMetrics does at a path that it does not know, and nginx for plain HTTP at its port for TLS."""
+    with running_store() as store, capture_logs() as logs:
         store.judge = lambda content: 400
-        site = filled(store, tmp_path, [report(0), report(1)])
+        site = filled(store, tmp_path, [report(number) for number in range(count)])
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.pusher.run)
-            await store.wait(lambda: store.codes == [400, 400, 400])  # both, the first, the second
+            await store.wait(lambda: len(store.codes) > 30)
+            store.judge = lambda content: 204
+            await store.wait(lambda: len(store.taken) == count)
             nursery.cancel_scope.cancel()
 
-    assert store.taken == []
+    assert sorted(numbers(store.taken)) == list(range(count))
+    assert LET_GO not in {entry["event"] for entry in logs}
+    assert [entry["why"] for entry in logs if "why" in entry] == [
+        "HTTP 400, whatever is sent: is it the address of an import?"
+    ]
+
+
+async def test_a_store_that_goes_away_while_a_report_is_suspected_costs_none(tmp_path: Path) -> None:
+    with running_store() as store:
+        store.judge = lambda content: 400 if b'"0"' in content else 503 if b'"3"' in content else 204
+        site = filled(store, tmp_path, [report(number) for number in range(4)])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await store.wait(lambda: store.codes.count(503) > 3)
+            store.judge = lambda content: 204
+            await store.wait(lambda: len(store.taken) == 4)
+            nursery.cancel_scope.cancel()
+
+    assert numbers(store.taken) == [0, 1, 2, 3]
+
+
+async def test_after_a_report_that_is_let_go_the_next_one_waits(tmp_path: Path, mock_clock: MockClock) -> None:
+    """The clock stands still: what waits is never sent."""
+    with running_store() as store, capture_logs() as logs:
+        store.judge = lambda content: 400 if b'"0"' in content or b'"1"' in content else 204
+        site = filled(store, tmp_path, [report(number) for number in range(3)])
+        site.pusher._backoff = Backoff(lambda: 0.0, first_s=10.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until_logged(logs, LET_GO)
+            codes = len(store.codes)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert len(store.codes) == codes
+            mock_clock.jump(10.0)
+            await store.wait(lambda: len(store.codes) > codes)
+            nursery.cancel_scope.cancel()
+
+
+async def until_logged(logs: list[Any], event: str) -> None:
+    for _ in range(10_000):
+        if event in {entry["event"] for entry in logs}:
+            return
+        await trio.testing.wait_all_tasks_blocked(0.001)
+    pytest.fail(f"{event} is not told")
 
 
 def silent(handler: BaseHTTPRequestHandler) -> bool:

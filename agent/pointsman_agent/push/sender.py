@@ -3,6 +3,11 @@
 They share the spool and nothing else, so a store that is slow or away holds up nobody. A batch that the store refuses
 for what it is (HTTP 400, 413) would be refused for ever: it is halved until one report is left, which is let go, and
 told. One that takes too long is halved too: a thin line takes less at a time.
+
+But servers answer 400 for what is no fault of a report, too: an address that is none, plain HTTP at a port for TLS. So
+a report that gets a 400 alone is only suspected, until the newest one, sent next, is taken. Where that is refused as
+well, or there is no newer one, it is the address: all reports stay. It needs no memory of better days, so an address
+that is wrong from the start costs as little as one that becomes so. (A 413 is about size, and needs no witness.)
 """
 
 import random
@@ -69,6 +74,7 @@ class Pusher:
         self._written = trio.Event()
         self._most_bytes = SENT_BYTES  # of any batch: what the store was too small for is not tried again
         self._next_bytes = SENT_BYTES  # of the next one
+        self._suspect: str | None = None  # the report that was refused alone, while the newest one is to speak for it
         self._is_told = False
         self._is_loss_told = False
 
@@ -117,7 +123,7 @@ class Pusher:
     async def _send_batch(self, client: httpx2.AsyncClient) -> bool:
         """Return whether the next one may follow at once."""
         try:
-            names, text = await self._oldest()
+            names, text = await self._batch()
         except OSError as error:
             return self._failed(repr(error))
         if not names:
@@ -135,6 +141,8 @@ class Pusher:
 
     async def _settle(self, names: list[str], size: int, status: int) -> bool:
         """Do what the store's answer to a batch asks for; return whether the next one may follow at once."""
+        if status == httpx2.codes.BAD_REQUEST and len(names) == 1:
+            return self._suspected(names[0])
         is_refused = status in (httpx2.codes.BAD_REQUEST, httpx2.codes.CONTENT_TOO_LARGE)
         if is_refused and len(names) > 1:
             self._next_bytes = size // 2
@@ -143,19 +151,39 @@ class Pusher:
             return True
         if not is_refused and not httpx2.codes.is_success(status):
             return self._failed(f"HTTP {status}")
-        await trio.to_thread.run_sync(self._spool.remove, names, limiter=self._one_at_a_time)
+        await self._remove(names)
         if is_refused:
-            log.error("the metrics store refuses a report for what it says; it is let go", status=status)
-            return False  # a store that refuses all of them does not get all of them at once
+            return self._let_go(status)
+        if self._suspect is not None:
+            suspect, self._suspect = self._suspect, None
+            await self._remove([suspect])
+            return self._let_go(httpx2.codes.BAD_REQUEST)
         self._next_bytes = min(2 * max(size, self._next_bytes), self._most_bytes)
         if self._is_told:
             log.info("reports are sent again", waiting=len(self._spool))
             self._is_told = False
         return True
 
-    async def _oldest(self) -> tuple[list[str], bytes]:
+    def _suspected(self, name: str) -> bool:
+        """Let the newest report say whether it is this one that is wrong, or the address."""
+        if self._suspect is None and name != self._spool.newest_name:
+            self._suspect = name
+            return True
+        return self._failed("HTTP 400, whatever is sent: is it the address of an import?")
+
+    def _let_go(self, status: int) -> bool:
+        log.error("the metrics store refuses a report for what it says; it is let go", status=int(status))
+        return False  # a store that refuses all of them does not get all of them at once
+
+    async def _remove(self, names: list[str]) -> None:
+        await trio.to_thread.run_sync(self._spool.remove, names, limiter=self._one_at_a_time)
+
+    async def _batch(self) -> tuple[list[str], bytes]:
         """Return what is sent next, and tell once that something was passed over; raises OSError."""
-        batch = await trio.to_thread.run_sync(self._spool.oldest, self._next_bytes, limiter=self._one_at_a_time)
+        if self._suspect is None:
+            batch = await trio.to_thread.run_sync(self._spool.oldest, self._next_bytes, limiter=self._one_at_a_time)
+        else:
+            batch = await trio.to_thread.run_sync(self._spool.newest, limiter=self._one_at_a_time)
         if self._spool.unread and not self._is_loss_told:
             log.error("reports cannot be read from the disk; they are passed over", reports=self._spool.unread)
             self._is_loss_told = True
@@ -175,6 +203,7 @@ class Pusher:
 
     def _failed(self, why: str) -> bool:
         """Tell once that nothing goes out, until something does again."""
+        self._suspect = None  # nothing spoke for it
         if not self._is_told:
             log.warning("reports wait: the metrics store does not take them", why=why, url=shown_url(self._url))
             self._is_told = True
