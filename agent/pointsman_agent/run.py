@@ -168,7 +168,7 @@ class _Agent:
         await observer.load()
         source = await trio.to_thread.run_sync(_source, self.settings, self.site, self.clock, status, names)
         snapshots = Snapshots(status, holder, observer, self.journal)
-        pusher = await trio.to_thread.run_sync(self._pusher, snapshots)
+        pusher = self._pusher(snapshots)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
@@ -222,16 +222,13 @@ class _Agent:
         )
 
     def _pusher(self, snapshots: Snapshots) -> Pusher | None:
-        """Return what pushes the state, None where nothing is pushed; raises StartError."""
+        """Return what pushes the state, None where nothing is pushed."""
         push = self.settings.push
         if push is None:
             return None
-        token = _token(self.settings, push.token)
-        try:
-            spool = Spool(self.settings.state / PUSH_FOLDER)
-        except OSError as error:
-            raise StartError(f"--state {self.settings.state}: {error.strerror}") from error
-        return Pusher(push.url, token, spool, snapshots.take, self.clock.now)
+        token = partial(_token, self.settings, push.token)
+        spool = partial(Spool, self.settings.state / PUSH_FOLDER)
+        return Pusher(push.url, token, spool, snapshots.take, self.clock.now, trust=push.trust)
 
 
 def _source(settings: Settings, site: str, clock: Clock, status: Status, names: CachedNames) -> Source:
@@ -248,6 +245,10 @@ def _source(settings: Settings, site: str, clock: Clock, status: Status, names: 
         root = settings.rollout.root.read_bytes()
     except OSError as error:
         raise StartError(f"--rollout-root {settings.rollout.root}: {error.strerror}") from error
+    try:
+        token = _token(settings, settings.rollout.token)
+    except SecretMissing as error:
+        raise StartError(f"the token {settings.rollout.token}: {error}") from error
     return TufSource(
         settings.rollout.url,
         site,
@@ -255,19 +256,14 @@ def _source(settings: Settings, site: str, clock: Clock, status: Status, names: 
         root,
         clock,
         on_stale=status.set_stale,
-        fetcher=BoundedFetcher(_token(settings, settings.rollout.token)),
+        fetcher=BoundedFetcher(token),
         poll_every_s=settings.rollout.poll_s,
     )
 
 
 def _token(settings: Settings, name: str | None) -> str | None:
-    """Return the token in the secret `name`; raises StartError."""
-    if name is None:
-        return None
-    try:
-        return read_bearer(SecretFolder(settings.secrets), name)
-    except SecretMissing as error:
-        raise StartError(f"the token {name}: {error}") from error
+    """Return the token in the secret `name`; raises SecretMissing."""
+    return None if name is None else read_bearer(SecretFolder(settings.secrets), name)
 
 
 async def _follow(source: Source, offer: Offer, fail: Fail) -> None:
