@@ -31,6 +31,7 @@ def test_every_sample_has_the_site_and_its_time() -> None:
     assert expose(status(), AT) == (
         'pointsman_report{site="lyon",state="running",active="sha256:aa",desired="sha256:aa"} 1795867200 '
         "1795867200000\n"
+        'pointsman_report_timestamp_seconds{site="lyon"} 1795867200 1795867200000\n'
         'pointsman_agent_info{site="lyon",version="1.0"} 1 1795867200000\n'
         'pointsman_bundle_desired_sequence{site="lyon"} 7 1795867200000\n'
         'pointsman_bundle_active_sequence{site="lyon"} 7 1795867200000\n'
@@ -179,7 +180,7 @@ async def test_a_token_that_is_not_there_yet_is_told_and_counts_when_it_comes_an
             (tmp_path / "fleet-token").write_text("first")
             await store.wait(lambda: len(store.taken) == 1)
             (tmp_path / "fleet-token").write_text("second")
-            site.spool.add(b"pointsman_report 1\n")
+            site.spool.add(b"pointsman_report{} 1\n")
             site.pusher._written.set()
             await store.wait(lambda: len(store.taken) == 2)
             nursery.cancel_scope.cancel()

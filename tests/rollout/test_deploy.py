@@ -32,6 +32,7 @@ from pointsman_simulator.rollout.servers import (
     running,
     victoria_metrics,
 )
+from support.prometheus import needs_promtool
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ACTIVE = f"sha256:{'a' * 64}"
@@ -91,6 +92,27 @@ def test_vmalert_takes_the_rules() -> None:
     done = subprocess.run(["vmalert", "-dryRun", f"-rule={RULES}"], capture_output=True, timeout=WITHIN_S, check=False)
 
     assert done.returncode == 0, done.stderr.decode()
+
+
+@needs_promtool
+def test_a_silent_site_is_told_for_a_week(tmp_path: Path) -> None:
+    day = 24 * 60  # minutes
+    series = [
+        {"series": 'pointsman_report_timestamp_seconds{site="silent"}', "values": "0+300x10"},
+        {"series": 'pointsman_report_timestamp_seconds{site="well"}', "values": f"0+300x{8 * day // 5}"},
+    ]
+    labels = 'alertname="PointsmanSiteSilent",alertstate="firing",severity="warning",site="silent"'
+    firing = {"labels": f"ALERTS{{{labels}}}", "value": 1}
+    expected = {"60m": [], "90m": [firing], "2d": [firing], f"{7 * day}m": [firing], f"{7 * day + 60}m": []}
+    asked = 'ALERTS{alertstate="firing"}'
+    checks = [{"expr": asked, "eval_time": at, "exp_samples": told} for at, told in expected.items()]
+    tests = [{"interval": "5m", "input_series": series, "promql_expr_test": checks}]
+    path = tmp_path / "tests.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "5m", "tests": tests}))
+
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, timeout=WITHIN_S, check=False)
+
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
 
 
 def configured(folder: Path, tokens: dict[str, str], port: int = 8443, store: int = 8428) -> Path:

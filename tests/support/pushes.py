@@ -77,7 +77,7 @@ class Store:
         self.codes.append(code)
         self.sizes.append(len(content))
         if code == 204:
-            self.taken += [line for line in content.decode().splitlines() if line.startswith("pointsman_report")]
+            self.taken += [line for line in content.decode().splitlines() if line.startswith("pointsman_report{")]
         return code
 
 
