@@ -52,6 +52,8 @@ EVENTS: Final = {
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
     "report not kept": "The state could not be kept on the disk until the metrics store takes it. The newest waits in "
     "memory. Make room on the disk.",
+    "reports are dropped: too many wait": "The metrics store has been away for two days, or takes less than comes. "
+    "The oldest go. Told once until reports are sent again.",
     "reports are sent again": "The metrics store of `--push` takes reports again; those that waited are sent first.",
     "reports cannot be read from the disk; they are passed over": "Files in `STATE/push` are gone, damaged, or belong "
     "to somebody else. Told once. What can be read after a restart is sent then.",

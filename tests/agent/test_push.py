@@ -55,6 +55,8 @@ def test_what_a_rollout_acts_on_is_a_change_and_figures_are_not() -> None:
     assert digest_of_state(status()) == digest_of_state(status(stationsConnected=1))
     assert digest_of_state(status()) != digest_of_state(status(state="stale"))
     assert digest_of_state(status()) != digest_of_state(failed("x"))
+    lost = [{**status()["supervisions"][0], "reachable": False}]
+    assert digest_of_state(status()) != digest_of_state(status(supervisions=lost))
 
 
 async def until(done: Callable[[], bool]) -> None:

@@ -1,14 +1,17 @@
 """A metrics store that refuses, that does not end its answers, and disks that do not help: reports go on."""
 
+import errno
 import shutil
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import trio
 import trio.testing
 from pointsman_agent.backoff import Backoff
+from pointsman_agent.push import spool
 from pointsman_agent.push.sender import SENT_WITHIN_S
 from structlog.testing import capture_logs
 from support.pushes import Site, Store, minutes, numbers, report, running_store
@@ -16,6 +19,7 @@ from support.rollouts import Answer, dripping, dripping_outside_the_body, endles
 from trio.testing import MockClock
 
 MIB = 1024 * 1024
+WAIT = "reports wait: the metrics store does not take them"
 LET_GO = "the metrics store refuses a report for what it says; it is let go"
 
 
@@ -121,6 +125,55 @@ async def test_after_a_report_that_is_let_go_the_next_one_waits(tmp_path: Path, 
             mock_clock.jump(10.0)
             await store.wait(lambda: len(store.codes) > 3)
             nursery.cancel_scope.cancel()
+
+
+async def test_after_a_failure_the_next_attempt_waits(tmp_path: Path, mock_clock: MockClock) -> None:
+    """The clock stands still: what waits is never sent."""
+    with running_store() as store, capture_logs() as logs:
+        store.judge = lambda content: 503
+        site = filled(store, tmp_path, [report(0)])
+        site.pusher._backoff = Backoff(lambda: 0.0, first_s=10.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until_logged(logs, WAIT)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert store.codes == [503]
+            mock_clock.jump(10.0)
+            await store.wait(lambda: len(store.codes) == 2)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_fault_of_the_system_at_sending_is_a_failure_as_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    with running_store() as store, capture_logs() as logs:
+        site = filled(store, tmp_path, [report(0)])
+        with monkeypatch.context() as patch:
+            patch.setattr(httpx2.AsyncClient, "stream", stream)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(site.pusher.run)
+                await until_logged(logs, WAIT)
+                patch.undo()
+                await until_logged(logs, "reports are sent again")
+                nursery.cancel_scope.cancel()
+
+    assert [entry["event"] for entry in logs] == [WAIT, "reports are sent again"]
+
+
+async def test_reports_that_are_dropped_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "KEPT_AT_MOST", 3)
+    with running_store() as store, capture_logs() as logs:
+        store.judge = lambda content: 503
+        site = Site(store.url, tmp_path, reports=8)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await site.is_done.wait()
+            nursery.cancel_scope.cancel()
+
+    assert [entry["kept"] for entry in logs if entry["event"] == "reports are dropped: too many wait"] == [3]
 
 
 async def until_logged(logs: list[Any], event: str) -> None:

@@ -94,6 +94,8 @@ class Pusher:
         self._suspect: str | None = None  # the report that was refused alone, while the newest one is to speak for it
         self._is_told = False
         self._is_loss_told = False
+        self._dropped = 0  # that were seen
+        self._is_drop_told = False
 
     async def run(self) -> None:
         """Write and send. Never ends: charging must not end with a fault of ours here."""
@@ -135,6 +137,10 @@ class Pusher:
             await trio.to_thread.run_sync(self._spool.add, report, limiter=self._one_at_a_time)
         except OSError as error:
             log.warning("report not kept", why=str(error))
+        if self._spool.dropped > self._dropped and not self._is_drop_told:
+            log.warning("reports are dropped: too many wait", kept=len(self._spool))
+            self._is_drop_told = True
+        self._dropped = self._spool.dropped
         self._written.set()
 
     async def _send(self) -> None:
@@ -209,7 +215,7 @@ class Pusher:
         self._next_bytes = min(2 * max(size, self._next_bytes), self._most_bytes)
         if self._is_told:
             log.info("reports are sent again", waiting=len(self._spool))
-            self._is_told = False
+            self._is_told = self._is_drop_told = False
         return True
 
     def _suspected(self, name: str) -> bool:
