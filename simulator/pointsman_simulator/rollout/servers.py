@@ -59,7 +59,7 @@ http {{
             if ($pointsman_site = "") {{ return 401; }}
             if ($http_content_encoding != "") {{ return 415; }}
             limit_except POST {{ deny all; }}
-            limit_req zone=pointsman_push burst=40 nodelay;
+            limit_req zone=pointsman_push burst=20 nodelay;
             limit_req_status 429;
             client_max_body_size 128k;
             proxy_set_header Authorization "";
