@@ -36,6 +36,8 @@ EVENTS: Final = {
     "no common subprotocol": "The station speaks no OCPP version that it may speak here. See `protocols` of the site.",
     "no handshake": "A client connected and made no WebSocket handshake: a port scan, TLS that failed, or silence.",
     "no more connections can be accepted for now": "The process has no descriptor left. Raise LimitNOFILE.",
+    "no reports: their folder cannot be used": "`STATE/push` cannot be made or read, so nothing is pushed. It is tried "
+    "again each minute; stations are served all the while.",
     "no uplink": "The supervision cannot be reached or refuses the station, so the station is refused too. `error` "
     "is the reason class; `pointsman-agent test` tells the step.",
     "noticed": "Something that passes and is worth a line, such as a message of a kind that the agent does not know.",
@@ -50,6 +52,8 @@ EVENTS: Final = {
     "refusal not stored": "A bundle was refused, and the state folder does not store.",
     "report not kept": "The state could not be kept on the disk until the metrics store takes it. The newest waits in "
     "memory. Make room on the disk.",
+    "reports are dropped: too many wait": "The metrics store has been away for two days, or takes less than comes. "
+    "The oldest go. Told once until reports are sent again.",
     "reports are sent again": "The metrics store of `--push` takes reports again; those that waited are sent first.",
     "reports cannot be read from the disk; they are passed over": "Files in `STATE/push` are gone, damaged, or belong "
     "to somebody else. Told once. What can be read after a restart is sent then.",

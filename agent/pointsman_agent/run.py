@@ -37,6 +37,7 @@ from pointsman_agent.connectiontest import MOST_TESTS, ConnectionTests
 from pointsman_agent.door import ADMIN_FILE, door
 from pointsman_agent.inforce import Holder
 from pointsman_agent.journal import SqliteJournal, open_journal
+from pointsman_agent.latesource import LateSource
 from pointsman_agent.listener import Listeners
 from pointsman_agent.local import LocalStations
 from pointsman_agent.logs import redact_with
@@ -45,7 +46,7 @@ from pointsman_agent.observer import Observer
 from pointsman_agent.ocpp.answers import rfc3339
 from pointsman_agent.plane.driver import Plane
 from pointsman_agent.plane.reactor import Reactor
-from pointsman_agent.ports import Clock, JournalFault, SecretMissing, StoredState
+from pointsman_agent.ports import Clock, JournalFault, StoredState
 from pointsman_agent.push.sender import Pusher
 from pointsman_agent.push.spool import Spool
 from pointsman_agent.readtoken import open_read_token
@@ -53,7 +54,7 @@ from pointsman_agent.redactionkey import open_redactor
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.servicemanager import ServiceManager
 from pointsman_agent.session import Sessions
-from pointsman_agent.settings import Settings, SettingsError
+from pointsman_agent.settings import RolloutSettings, Settings, SettingsError
 from pointsman_agent.slots import Slots
 from pointsman_agent.snapshots import Snapshots
 from pointsman_agent.sources import Fail, Offer, Source
@@ -166,9 +167,9 @@ class _Agent:
         reactor, tail, local = Reactor(), Tail(self.clock.now), LocalStations()
         observer = Observer(self.journal)
         await observer.load()
-        source = await trio.to_thread.run_sync(_source, self.settings, self.site, self.clock, status, names)
+        source = _source(self.settings, self.site, self.clock, status, names)
         snapshots = Snapshots(status, holder, observer, self.journal)
-        pusher = await trio.to_thread.run_sync(self._pusher, snapshots)
+        pusher = self._pusher(snapshots)
         tests = ConnectionTests(holder, sessions, keys, names, trio.CapacityLimiter(MOST_TESTS))
         stop, manager = self.signals.stop, ServiceManager(os.environ)
         async with trio.open_nursery() as root:
@@ -222,52 +223,45 @@ class _Agent:
         )
 
     def _pusher(self, snapshots: Snapshots) -> Pusher | None:
-        """Return what pushes the state, None where nothing is pushed; raises StartError."""
+        """Return what pushes the state, None where nothing is pushed."""
         push = self.settings.push
         if push is None:
             return None
-        token = _token(self.settings, push.token)
-        try:
-            spool = Spool(self.settings.state / PUSH_FOLDER)
-        except OSError as error:
-            raise StartError(f"--state {self.settings.state}: {error.strerror}") from error
-        return Pusher(push.url, token, spool, snapshots.take, self.clock.now)
+        token = partial(_token, self.settings, push.token)
+        spool = partial(Spool, self.settings.state / PUSH_FOLDER)
+        return Pusher(push.url, token, spool, snapshots.take, self.clock.now, trust=push.trust)
 
 
 def _source(settings: Settings, site: str, clock: Clock, status: Status, names: CachedNames) -> Source:
-    """Return where bundles come from; raises StartError where what it needs is not there."""
-    if settings.rollout is None:
-        if isinstance(settings.bundle, Path):
-            return FileSource(settings.bundle)
-        assert settings.bundle is not None
-        return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
+    """Return where bundles come from."""
+    if settings.rollout is not None:
+        return LateSource(settings.rollout.url, partial(_rollout, settings, settings.rollout, site, clock, status))
+    if isinstance(settings.bundle, Path):
+        return FileSource(settings.bundle)
+    assert settings.bundle is not None
+    return HttpSource(settings.bundle, SecretFolder(settings.secrets), on_failure=names.forget)
+
+
+def _rollout(settings: Settings, rollout: RolloutSettings, site: str, clock: Clock, status: Status) -> Source:
+    """Return the rollout's repository; raises OSError or SecretMissing for what is not there."""
     from pointsman_agent.sources.fetching import BoundedFetcher  # late: tuf takes 60 ms, and most run without it
     from pointsman_agent.sources.tuf import TufSource
 
-    try:
-        root = settings.rollout.root.read_bytes()
-    except OSError as error:
-        raise StartError(f"--rollout-root {settings.rollout.root}: {error.strerror}") from error
     return TufSource(
-        settings.rollout.url,
+        rollout.url,
         site,
         settings.state / ROLLOUT_FOLDER,
-        root,
+        rollout.root.read_bytes(),
         clock,
         on_look=status.source_looked,
-        fetcher=BoundedFetcher(_token(settings, settings.rollout.token)),
-        poll_every_s=settings.rollout.poll_s,
+        fetcher=BoundedFetcher(_token(settings, rollout.token)),
+        poll_every_s=rollout.poll_s,
     )
 
 
 def _token(settings: Settings, name: str | None) -> str | None:
-    """Return the token in the secret `name`; raises StartError."""
-    if name is None:
-        return None
-    try:
-        return read_bearer(SecretFolder(settings.secrets), name)
-    except SecretMissing as error:
-        raise StartError(f"the token {name}: {error}") from error
+    """Return the token in the secret `name`; raises SecretMissing."""
+    return None if name is None else read_bearer(SecretFolder(settings.secrets), name)
 
 
 async def _follow(source: Source, offer: Offer, fail: Fail) -> None:

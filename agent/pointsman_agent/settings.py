@@ -35,10 +35,12 @@ class RolloutSettings:
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """Where the state is pushed to: the import address of a metrics store, a token's secret."""
+    """Where the state is pushed to: the import address of a metrics store, a token's secret, and PEM roots that it is
+    proven by instead of the system's."""
 
     url: str
     token: str | None = None
+    trust: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,12 @@ def rollout_settings(
     return RolloutSettings(url, root, token, poll_s)
 
 
-def push_settings(url: str | None, token: str | None) -> PushSettings | None:
+def push_settings(url: str | None, token: str | None, trust: Path | None = None) -> PushSettings | None:
     """Return where the state is pushed to, None for nowhere; raises SettingsError."""
     if url is None:
         return None
     _check_url("--push", url, token)
-    return PushSettings(url, token)
+    return PushSettings(url, token, trust)
 
 
 def _check_url(flag: str, url: str, token: str | None) -> None:

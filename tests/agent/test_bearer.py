@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from pointsman_agent.bearer import read_bearer
 from pointsman_agent.ports import SecretMissing
-from pointsman_agent.run import StartError, SystemClock, run
 from pointsman_agent.secrets import SecretFolder
 from pointsman_agent.settings import PushSettings
-from support.agents import RunningAgent
-from support.sites import free_port
+from structlog.testing import capture_logs
+from support.agents import RunningAgent, started
+from support.sites import a_config, free_port
 
+WAIT = "reports wait: the metrics store does not take them"
 REFUSED = [b"", b"\n", b"hush\nabc", b"hush\x00abc", b"hush abc", b"hush\x7f", "hushé".encode()]
 
 
@@ -31,12 +32,17 @@ def test_what_no_header_takes_is_refused_and_not_repeated(tmp_path: Path, conten
     assert "hush" not in str(caught.value)
 
 
-async def test_an_agent_with_such_a_token_does_not_start_and_says_which(tmp_path: Path) -> None:
+async def test_an_agent_that_can_push_nothing_serves_stations_and_says_why(tmp_path: Path) -> None:
     agent = RunningAgent(tmp_path, free_port())
-    agent.flags = {"push": PushSettings("https://metrics.example/push", "fleet-token")}
+    agent.flags = {"push": PushSettings("https://127.0.0.1:9/push", "fleet-token")}
+    agent.write(a_config())
     (agent.secrets / "fleet-token").write_bytes(b"hush\nabc\n")
+    with capture_logs() as logs:
+        async with started(agent):
+            await agent.wait_status(lambda status: status["state"] == "running")
+            await agent.wait_status(lambda status: WAIT in {entry["event"] for entry in logs})
 
-    with pytest.raises(StartError, match=r"fleet-token.*visible ASCII") as caught:
-        await run(agent.settings(), SystemClock())
-
-    assert "hush" not in str(caught.value)
+    (why,) = [entry["why"] for entry in logs if entry["event"] == WAIT]
+    assert why.startswith("--push-token: secret ")
+    assert "is no token" in why
+    assert "hush" not in why

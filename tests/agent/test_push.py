@@ -1,5 +1,6 @@
 """The state that is pushed: what it says, when it is written, and that it survives a store that is away."""
 
+import ssl
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -8,11 +9,14 @@ from typing import Any
 
 import pytest
 import trio
+import trustme
 from pointsman_agent.backoff import Backoff
+from pointsman_agent.bearer import read_bearer
 from pointsman_agent.push import sender
 from pointsman_agent.push.exposition import LONGEST_REASON, digest_of_state, expose
 from pointsman_agent.push.sender import Pusher
 from pointsman_agent.push.spool import Spool
+from pointsman_agent.secrets import SecretFolder
 from structlog.testing import capture_logs
 from support.pushes import AT, WITHIN_S, Site, minutes, running_store, status
 from trio.testing import MockClock
@@ -27,6 +31,7 @@ def test_every_sample_has_the_site_and_its_time() -> None:
     assert expose(status(), AT) == (
         'pointsman_report{site="lyon",state="running",active="sha256:aa",desired="sha256:aa"} 1795867200 '
         "1795867200000\n"
+        'pointsman_report_timestamp_seconds{site="lyon"} 1795867200 1795867200000\n'
         'pointsman_agent_info{site="lyon",version="1.0"} 1 1795867200000\n'
         'pointsman_bundle_desired_sequence{site="lyon"} 7 1795867200000\n'
         'pointsman_bundle_active_sequence{site="lyon"} 7 1795867200000\n'
@@ -50,6 +55,8 @@ def test_what_a_rollout_acts_on_is_a_change_and_figures_are_not() -> None:
     assert digest_of_state(status()) == digest_of_state(status(stationsConnected=1))
     assert digest_of_state(status()) != digest_of_state(status(state="stale"))
     assert digest_of_state(status()) != digest_of_state(failed("x"))
+    lost = [{**status()["supervisions"][0], "reachable": False}]
+    assert digest_of_state(status()) != digest_of_state(status(supervisions=lost))
 
 
 async def until(done: Callable[[], bool]) -> None:
@@ -67,8 +74,8 @@ class AskedAgent:
         self._lets, self._let = trio.open_memory_channel[None](0)
         self.pusher = Pusher(
             "http://127.0.0.1:9/",
-            None,
-            Spool(folder),
+            lambda: None,
+            lambda: Spool(folder),
             self._snapshot,
             self._now,
             look_every_s=0.0,
@@ -146,9 +153,96 @@ async def test_a_fault_of_ours_in_it_ends_nothing_and_it_goes_on(
     with running_store() as store, capture_logs() as logs:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(site.pusher.run)
-            await until(lambda: site.is_done.is_set())
+            await until(lambda: site.is_done.is_set() and bool(logs))
             site.pusher._url = store.url
             await until(lambda: len(store.taken) == 3)
             nursery.cancel_scope.cancel()
 
     assert {entry["event"] for entry in logs} == {"pushing failed"}
+
+
+def whys(logs: Any) -> list[str]:
+    return [entry["why"] for entry in logs if "why" in entry]
+
+
+def has_more_than(logs: Any, count: int) -> Callable[[], bool]:
+    return lambda: len(logs) > count
+
+
+async def test_a_token_that_is_not_there_yet_is_told_and_counts_when_it_comes_and_when_it_changes(
+    tmp_path: Path,
+) -> None:
+    secrets = SecretFolder(tmp_path)
+    with running_store() as store, capture_logs() as logs:
+        site = Site(store.url, tmp_path / "push", reports=1)
+        site.pusher._token = lambda: read_bearer(secrets, "fleet-token")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until(lambda: bool(logs))
+            (tmp_path / "fleet-token").write_text("first")
+            await store.wait(lambda: len(store.taken) == 1)
+            (tmp_path / "fleet-token").write_text("second")
+            site.spool.add(b"pointsman_report{} 1\n")
+            site.pusher._written.set()
+            await store.wait(lambda: len(store.taken) == 2)
+            nursery.cancel_scope.cancel()
+
+    assert store.tokens == {"Bearer first", "Bearer second"}
+    assert "fleet-token: No such file" in whys(logs)[0]
+    assert store.connections == 1
+
+
+async def test_a_folder_that_cannot_be_used_is_told_and_used_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "FOLDER_AGAIN_S", 0.01)
+    (tmp_path / "push").write_text("in its place")
+    with running_store() as store, capture_logs() as logs:
+        site = Site(store.url, tmp_path / "kept", reports=1)
+        site.pusher._open_spool = lambda: Spool(tmp_path / "push")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until(lambda: bool(logs))
+            (tmp_path / "push").unlink()
+            await store.wait(lambda: len(store.taken) == 1)
+            nursery.cancel_scope.cancel()
+
+    assert [entry["event"] for entry in logs] == ["no reports: their folder cannot be used"]
+    assert str(tmp_path / "push") in whys(logs)[0]
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_as_such_and_roots_make_it_so(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trust = tmp_path / "roots.pem"
+    with running_store(context) as store, capture_logs() as logs:
+        for told, trusted in enumerate((None, trust)):
+            site = Site(store.url, tmp_path / "push", reports=1, trust=trusted)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(site.pusher.run)
+                await until(has_more_than(logs, told))
+                if trusted is not None:
+                    authority.cert_pem.write_to_path(trust)
+                    await store.wait(lambda: len(store.taken) == 2)
+                nursery.cancel_scope.cancel()
+
+    assert whys(logs) == [
+        "ConnectError: tls: certificate: unable to get local issuer certificate",
+        f"--push-trust {trust}: [Errno 2] No such file or directory: '{trust}'",
+    ]
+
+
+async def test_proxies_of_the_environment_have_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with running_store() as store, capture_logs() as logs:
+        site = Site(store.url, tmp_path, reports=1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(site.pusher.run)
+            await until(lambda: bool(store.taken or logs))
+            nursery.cancel_scope.cancel()
+
+    assert logs == []

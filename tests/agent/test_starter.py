@@ -42,6 +42,50 @@ def test_a_controller_is_laid_down_and_a_second_time_changes_nothing(tmp_path: P
     assert before == {path: path.stat().st_mtime_ns for path in etc.rglob("*")}
 
 
+ROLLOUT = ("--rollout", "https://fleet.example/rollout", "--rollout-root")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    path = tmp_path / "1.root.json"
+    path.write_text('{"signatures": [], "signed": {"_type": "root"}}')
+    return path
+
+
+def test_a_controller_of_a_rollout_is_laid_down_with_its_root_and_no_bundle(tmp_path: Path, root: Path) -> None:
+    push = ("--push", "https://fleet.example/push", "--push-token", "fleet-token")
+    done = init(tmp_path, *ROLLOUT, root, "--rollout-token", "fleet-token", *push)
+    etc = tmp_path / "etc"
+
+    assert done.exit_code == 0, done.output
+    assert (etc / "trust" / "root.json").read_bytes() == root.read_bytes()
+    assert (etc / "agent.env").read_text().splitlines()[1:] == [
+        "POINTSMAN_SITE=lyon",
+        f"POINTSMAN_ROLLOUT_ROOT={etc}/trust/root.json",
+        "POINTSMAN_ROLLOUT=https://fleet.example/rollout",
+        "POINTSMAN_ROLLOUT_TOKEN=fleet-token",
+        "POINTSMAN_PUSH=https://fleet.example/push",
+        "POINTSMAN_PUSH_TOKEN=fleet-token",
+    ]
+    assert "bundle" not in done.stdout
+
+
+def test_flags_that_do_not_fit_lay_nothing_down(tmp_path: Path, key: Path, root: Path) -> None:
+    refused = {
+        (): "--trust FILE is needed",
+        (*ROLLOUT, root, "--trust", key): "--trust has no meaning with --rollout",
+        ROLLOUT[:2]: "--rollout-root FILE is needed",
+        (*ROLLOUT, key): "no root; it is metadata/1.root.json",
+        (*ROLLOUT, tmp_path / "none"): "No such file",
+        ("--trust", key, "--push", "http://fleet.example/push", "--push-token", "t"): "https:// only",
+    }
+    for flags, words in refused.items():
+        done = init(tmp_path, *flags)
+        assert done.exit_code in (1, 2), flags
+        assert words in done.stderr
+    assert not (tmp_path / "etc").exists()
+
+
 def test_what_differs_is_never_written_over(tmp_path: Path, key: Path) -> None:
     init(tmp_path, "--trust", key)
     other = init(tmp_path, "--trust", key, site="nantes")

@@ -177,3 +177,35 @@ def break_timestamp(fleet: Fleet) -> bytes:
     honest = path.read_bytes()
     path.write_bytes(b"{}")
     return honest
+
+
+@pytest.mark.parametrize(("lost", "code"), [("fleet-token", "secret-missing"), ("1.root.json", "unreadable")])
+async def test_what_it_needs_to_look_may_be_lost_and_stations_are_served_until_it_is_back(
+    fleet: Fleet, server: RepositoryServer, tmp_path: Path, lost: str, code: str
+) -> None:
+    agent = RolloutAgent(tmp_path, fleet, server.url)
+    root = agent.secrets / "1.root.json"
+    agent._rollout = dataclasses.replace(agent._rollout, root=root, token="fleet-token")
+    root.write_bytes((fleet.metadata / "1.root.json").read_bytes())
+    (agent.secrets / "fleet-token").write_text("hush")
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+    file = agent.secrets / lost
+    content = file.read_bytes()
+    file.unlink()
+
+    async with started(agent):
+        await agent.wait_status(has_failed(code))
+        status = await agent.wait_status(has_sequence(1))
+        assert lost in status["bundle"]["lastFailed"]["message"]
+        offer(fleet, agent, 2)
+        file.write_bytes(content)
+        await agent.reload()
+        status = await agent.wait_status(has_sequence(2))
+
+    assert status["bundle"]["lastFailed"] is None
+
+
+def has_failed(code: str) -> Any:
+    return lambda status: (status["bundle"]["lastFailed"] or {}).get("code") == code

@@ -1,14 +1,19 @@
 """What `deploy/` ships for a fleet: rules and dashboard name what agents push, and no site speaks for another."""
 
+import gzip
 import hashlib
 import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +24,20 @@ import yaml
 from pointsman_agent.push.exposition import expose
 from pointsman_compiler.rollout.health import Report
 from pointsman_compiler.rollout.store import ask
-from pointsman_simulator.rollout.servers import missing_packages, nginx, victoria_metrics
+from pointsman_simulator.rollout.servers import (
+    free_port,
+    missing_packages,
+    program_path,
+    query,
+    running,
+    victoria_metrics,
+)
+from support.prometheus import needs_promtool
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+ACTIVE = f"sha256:{'a' * 64}"
+FAILED = f"sha256:{'b' * 64}"
+RELABEL = DEPLOY / "victoria-metrics" / "fleet-relabel.yaml"
 RULES = DEPLOY / "prometheus" / "fleet.rules.yaml"
 DASHBOARD = DEPLOY / "grafana" / "fleet.json"
 NAME = re.compile(r"pointsman_[a-z_]+")
@@ -32,8 +48,8 @@ needs_servers = pytest.mark.skipif(bool(missing_packages()), reason=f"not instal
 
 
 def status(site: str, **failed: Any) -> dict[str, Any]:
-    bundle = {"digest": "sha256:aa", "sequence": 7, "at": ""}
-    failure = {"digest": "sha256:bb", "sequence": 8, "code": "probation", "message": "acme: refused", **failed}
+    bundle = {"digest": ACTIVE, "sequence": 7, "at": ""}
+    failure = {"digest": FAILED, "sequence": 8, "code": "probation", "message": "acme: refused", **failed}
     row = {"name": "acme", "reachable": False, "stationsUp": 0, "clockOffsetSeconds": 0.5}
     return {
         "site": site,
@@ -78,58 +94,175 @@ def test_vmalert_takes_the_rules() -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+@needs_promtool
+def test_a_silent_site_is_told_for_a_week(tmp_path: Path) -> None:
+    day = 24 * 60  # minutes
+    series = [
+        {"series": 'pointsman_report_timestamp_seconds{site="silent"}', "values": "0+300x10"},
+        {"series": 'pointsman_report_timestamp_seconds{site="well"}', "values": f"0+300x{8 * day // 5}"},
+    ]
+    labels = 'alertname="PointsmanSiteSilent",alertstate="firing",severity="warning",site="silent"'
+    firing = {"labels": f"ALERTS{{{labels}}}", "value": 1}
+    expected = {"60m": [], "90m": [firing], "2d": [firing], f"{7 * day}m": [firing], f"{7 * day + 60}m": []}
+    asked = 'ALERTS{alertstate="firing"}'
+    checks = [{"expr": asked, "eval_time": at, "exp_samples": told} for at, told in expected.items()]
+    assert_rules(tmp_path, {"interval": "5m", "input_series": series, "promql_expr_test": checks})
+
+
+@needs_promtool
+def test_a_site_that_says_far_too_much_is_told(tmp_path: Path) -> None:
+    reports = [("flood", number) for number in range(101)] + [("well", number) for number in range(100)]
+    series = [{"series": f'pointsman_report{{site="{site}",reason="{n}"}}', "values": "0x10"} for site, n in reports]
+    annotations = {
+        "summary": "flood has said 101 different things within minutes",
+        "description": "No agent does. Its token may be stolen: take it out of the proxy, and give it a new one.",
+    }
+    told = {"exp_labels": {"severity": "critical", "site": "flood"}, "exp_annotations": annotations}
+    check = {"eval_time": "5m", "alertname": "PointsmanSiteFloods", "exp_alerts": [told]}
+    assert_rules(tmp_path, {"interval": "1m", "input_series": series, "alert_rule_test": [check]})
+
+
+def assert_rules(folder: Path, test: dict[str, Any]) -> None:
+    path = folder / "tests.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "5m", "tests": [test]}))
+
+    done = subprocess.run(["promtool", "test", "rules", path], capture_output=True, timeout=WITHIN_S, check=False)
+
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def configured(folder: Path, tokens: dict[str, str], port: int = 8443, store: int = 8428) -> Path:
+    """Lay down the shipped configuration of nginx with a certificate and `tokens` by site, and return its file."""
+    folder.mkdir()
+    certificate = trustme.CA().issue_cert("fleet.example")
+    certificate.private_key_and_cert_chain_pem.write_to_path(folder / "fleet.pem")
+    (folder / "tokens.map").write_text("".join(f'"Bearer {token}" {site};\n' for site, token in tokens.items()))
+    text = (DEPLOY / "nginx" / "fleet.conf").read_text().replace("fleet.key", "fleet.pem").replace(":8428", f":{store}")
+    text = text.replace("/etc/nginx/pointsman/", f"{folder}/").replace("listen 443", f"listen 127.0.0.1:{port}")
+    names = ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
+    paths = "".join(f"{name}_temp_path {folder}/{name};\n" for name in names)
+    user = "user root;" if os.geteuid() == 0 else ""
+    main = f"{user}pid {folder}/pid;\nerror_log stderr error;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
+    (folder / "nginx.conf").write_text(main)
+    return folder / "nginx.conf"
+
+
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_nginx_takes_its_example_with_the_tokens_of_a_large_fleet(tmp_path: Path) -> None:
-    certificate = trustme.CA().issue_cert("fleet.example")
-    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "fleet.pem")
-    tokens = (f'"Bearer {hashlib.sha256(b"%d" % number).hexdigest()}" site-{number};\n' for number in range(20_000))
-    (tmp_path / "tokens.map").write_text("".join(tokens))
-    text = (DEPLOY / "nginx" / "fleet.conf").read_text().replace("fleet.key", "fleet.pem").replace(":443", ":8443")
-    text = text.replace("/etc/nginx/pointsman/", f"{tmp_path}/").replace("listen 443", "listen 127.0.0.1:8443")
-    paths = "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
-    )
-    (tmp_path / "nginx.conf").write_text(
-        f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{paths}{text}}}\n"
-    )
+    tokens = {f"site-{number}": token(f"site-{number}") for number in range(20_000)}
+    file = configured(tmp_path / "nginx", tokens)
     assert NGINX is not None
 
-    command = [NGINX, "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", "stderr"]
+    command = [NGINX, "-t", "-p", str(file.parent), "-c", str(file), "-e", "stderr"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
 
     assert done.returncode == 0, done.stderr
     assert "map_hash" not in done.stderr
 
 
+def lately() -> datetime:
+    """Some time ago: a store says of the last seconds nothing yet."""
+    return datetime.now(UTC) - timedelta(seconds=60)
+
+
+def token(site: str) -> str:
+    return hashlib.sha256(site.encode()).hexdigest()
+
+
+@dataclass
+class Doors:
+    """The shipped proxy before a metrics store with the shipped rules, as processes."""
+
+    port: int
+    store: int
+
+    async def push(self, content: bytes, bearer: str, **headers: str) -> int:
+        return await trio.to_thread.run_sync(self._post, content, {"Authorization": bearer, **headers})
+
+    def _post(self, content: bytes, headers: dict[str, str]) -> int:
+        request = urllib.request.Request(f"https://127.0.0.1:{self.port}/push", content, headers)
+        context = ssl._create_unverified_context()
+        try:
+            with urllib.request.urlopen(request, timeout=WITHIN_S, context=context) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+
+@asynccontextmanager
+async def doors(folder: Path, *sites: str) -> AsyncIterator[Doors]:
+    port = free_port()
+    async with victoria_metrics(folder / "store", RELABEL) as (store, _):
+        file = configured(folder / "nginx", {site: token(site) for site in sites}, port, store)
+        command = [program_path("nginx"), "-p", str(file.parent), "-c", str(file), "-g", "daemon off;"]
+        async with running(command, port, folder / "nginx.log"):
+            yield Doors(port, store)
+
+
 @needs_servers
 async def test_a_report_counts_for_the_site_whose_token_it_came_with(tmp_path: Path) -> None:
-    now = datetime.now(UTC)
-    async with (
-        victoria_metrics(tmp_path / "store") as (store, _),
-        nginx(tmp_path / "nginx", tmp_path, store, {"lyon": "lyon-token", "oslo": "oslo-token"}) as url,
-    ):
-        forged = expose(status("oslo"), now).encode()
-        await trio.to_thread.run_sync(post, f"{url}/push", "lyon-token", forged)
-        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-            await trio.to_thread.run_sync(post, f"{url}/push", "nobody", forged)
-        refused.value.close()
-        reports = await reported(store)
+    now = lately()
+    forged = expose(status("oslo"), now).encode()
+    async with doors(tmp_path, "lyon", "oslo") as fleet:
+        codes = [await fleet.push(forged, bearer) for bearer in (f"Bearer {token('lyon')}", "Bearer nobody", "")]
+        reports = await reported(fleet.store)
 
+    assert codes == [204, 401, 401]
     at = int(now.timestamp())
-    assert reports == {"lyon": Report(at, "degraded", "sha256:aa", "sha256:bb", 8, "probation", "acme: refused")}
+    assert reports == {"lyon": Report(at, "degraded", ACTIVE, FAILED, 8, "probation", "acme: refused")}
+
+
+@needs_servers
+async def test_the_door_of_reports_takes_no_more_than_a_controller_sends(tmp_path: Path) -> None:
+    text = expose(status("lyon"), datetime.now(UTC)).encode()
+    bearer = f"Bearer {token('lyon')}"
+    async with doors(tmp_path, "lyon", "oslo") as fleet:
+        packed = await fleet.push(gzip.compress(text), bearer, **{"Content-Encoding": "gzip"})
+        large = await fleet.push(text + b"#" * 200_000, bearer)
+        other_case = await fleet.push(text, bearer.upper().replace("BEARER", "Bearer"))
+        often = [await fleet.push(text, bearer) for _ in range(50)]
+        neighbour = await fleet.push(text, f"Bearer {token('oslo')}")
+
+    assert (packed, large, other_case) == (415, 413, 401)
+    assert set(often) == {204, 429}
+    assert often.index(429) >= 20
+    assert neighbour == 204
+
+
+@needs_servers
+async def test_of_what_a_controller_makes_up_the_store_keeps_no_series_that_hides_others(tmp_path: Path) -> None:
+    now = lately()
+    stamp = int(now.timestamp() * 1000)
+    junk = "".join(f'label{number:02}="x",' for number in range(40))
+    many = [f'pointsman_stations{{{junk}number="{number}"}} 1 {stamp}' for number in range(50)]
+    many += [f'pointsman_report{{state="running",number="{number}"}} 1 {stamp}' for number in range(50)]
+    many += [f'pointsman_report{{active="sha256:x{number}"}} 1 {stamp}' for number in range(50)]
+    many += [f"invented_{number} 1 {stamp}" for number in range(50)]
+    async with doors(tmp_path, "lyon", "oslo") as fleet:
+        assert await fleet.push("\n".join(many).encode(), f"Bearer {token('lyon')}") == 204
+        assert await fleet.push(expose(status("oslo"), now).encode(), f"Bearer {token('oslo')}") == 204
+        reports = await reported(fleet.store)
+        series = await query(fleet.store, 'last_over_time({__name__=~".+", site="lyon"}[10m])')
+        nobodys = await query(fleet.store, 'last_over_time({__name__=~".+", site=""}[10m])')
+        kept = await query(fleet.store, 'last_over_time({__name__=~".+", site="oslo"}[10m])')
+
+    assert reports["oslo"].failed == FAILED
+    assert sorted(tuple(sorted(labels)) for labels, _ in series) == [
+        ("__name__", "site"),
+        ("__name__", "site", "state"),
+    ]
+    assert nobodys == []
+    assert {labels["__name__"] for labels, _ in kept} == pushed()
+    assert "acme: refused" in {labels.get("reason") for labels, _ in kept}
 
 
 async def reported(store: int) -> dict[str, Report]:
-    """What the store says once it says something: it writes what it took down within seconds."""
-    with trio.fail_after(WITHIN_S):
-        while True:
-            reports = await trio.to_thread.run_sync(ask, f"http://127.0.0.1:{store}", None, 600)
-            if reports:
-                return reports
-            await trio.sleep(0.2)
+    """What the store says, of all that it took down until now."""
+    await trio.to_thread.run_sync(flush, store)
+    return await trio.to_thread.run_sync(ask, f"http://127.0.0.1:{store}", None, 600)
 
 
-def post(url: str, token: str, content: bytes) -> None:
-    request = urllib.request.Request(url, content, {"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=WITHIN_S):
+def flush(store: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{store}/internal/force_flush", timeout=WITHIN_S):
         pass

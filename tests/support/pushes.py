@@ -1,5 +1,6 @@
 """A metrics store that can misbehave, and an agent that pushes to it."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,13 +77,13 @@ class Store:
         self.codes.append(code)
         self.sizes.append(len(content))
         if code == 204:
-            self.taken += [line for line in content.decode().splitlines() if line.startswith("pointsman_report")]
+            self.taken += [line for line in content.decode().splitlines() if line.startswith("pointsman_report{")]
         return code
 
 
 @contextmanager
-def running_store() -> Iterator[Store]:
-    """A store on the loopback, which keeps connections open."""
+def running_store(context: ssl.SSLContext | None = None) -> Iterator[Store]:
+    """A store on the loopback, which keeps connections open; with `context` by TLS."""
     store = Store()
 
     class Handler(BaseHTTPRequestHandler):
@@ -112,7 +113,10 @@ def running_store() -> Iterator[Store]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        store.url = f"http://127.0.0.1:{server.server_address[1]}/api/v1/import/prometheus"
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        scheme = "http" if context is None else "https"
+        store.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/api/v1/import/prometheus"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
@@ -125,13 +129,23 @@ def running_store() -> Iterator[Store]:
 class Site:
     """An agent that says something new at each look, a minute later each time; it tries again at once."""
 
-    def __init__(self, url: str, folder: Path, reports: int) -> None:
+    def __init__(self, url: str, folder: Path, reports: int, trust: Path | None = None) -> None:
         self.said = 0
         self.spool = Spool(folder)
         self.is_done = trio.Event()
         self._reports = reports
         backoff = Backoff(lambda: 0.0, first_s=0.0)
-        self.pusher = Pusher(url, "secret", self.spool, self._snapshot, self._now, look_every_s=0.0, backoff=backoff)
+        self.token = "secret"
+        self.pusher = Pusher(
+            url,
+            lambda: self.token,
+            lambda: self.spool,
+            self._snapshot,
+            self._now,
+            look_every_s=0.0,
+            backoff=backoff,
+            trust=trust,
+        )
 
     async def _snapshot(self) -> dict[str, Any]:
         if self.said == self._reports:

@@ -89,6 +89,12 @@ if TYPE_CHECKING:
 )
 @click.option("--push-token", metavar="NAME", envvar="POINTSMAN_PUSH_TOKEN", help="Secret with a bearer token for it.")
 @click.option(
+    "--push-trust",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="POINTSMAN_PUSH_TRUST",
+    help="PEM roots that its server is proven by, instead of the system's.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
@@ -122,6 +128,7 @@ def run(
     admin_names: tuple[str, ...],
     push: str | None,
     push_token: str | None,
+    push_trust: Path | None,
     log_level: str,
     log_format: "Format",
 ) -> None:
@@ -152,7 +159,7 @@ def run(
             admin_names=admin_names,
             admin_tls=tls,
             rollout=rollout,
-            push=push_settings(push, push_token),
+            push=push_settings(push, push_token, push_trust),
         )
         _run_agent(settings, log_level, log_format)
     except SettingsError as error:

@@ -2,6 +2,7 @@
 
 `pointsman_report` is what a rollout reads: its labels say what the site has and has refused, its value is the time of
 the report. One query for it answers for a whole fleet; of two series of a site the one with the higher value counts.
+`pointsman_report_timestamp_seconds` has that value in one series a site, so that a week of it is cheap to look at.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,7 @@ def digest_of_state(status: Mapping[str, Any]) -> tuple[object, ...]:
 def _samples(status: Mapping[str, Any], site: Labels, at: int) -> Iterator[tuple[str, Labels, float | int]]:
     bundle = status["bundle"]
     yield "pointsman_report", _report(status, site), at
+    yield "pointsman_report_timestamp_seconds", site, at
     yield "pointsman_agent_info", {**site, "version": str(status["version"])}, 1
     for role in ("desired", "active"):
         if bundle[role] is not None:

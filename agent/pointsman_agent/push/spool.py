@@ -70,6 +70,18 @@ class Spool:
                 text += report
         return names, bytes(text)
 
+    @property
+    def newest_name(self) -> str | None:
+        """The name of the newest report, where there is one."""
+        return next(reversed(self._sizes), None)
+
+    def newest(self) -> tuple[list[str], bytes]:
+        """Return the newest report that can be read, as `oldest` does the oldest ones."""
+        for name in reversed(list(self._sizes)):
+            if report := self._read(name):
+                return [name], report
+        return [], b""
+
     def remove(self, names: list[str]) -> None:
         """Let go of reports that were sent."""
         for name in names:

@@ -1,20 +1,21 @@
 """What `pointsman-agent init` lays down: a unit for systemd, a site's flags, the keys of its bundles.
 
     CONFIG/agent.env        flags of `run` as variables, read by the unit
-    CONFIG/trust/           public keys that bundles are signed with
+    CONFIG/trust/           public keys that bundles are signed with, or the root of a rollout's repository
     CONFIG/secrets/         secrets, for root alone; systemd hands them to the agent as credentials
-    CONFIG/site.bundle      is not made: the bundle comes from the build machine
+    CONFIG/site.bundle      is not made: the bundle comes from the build machine, or by the rollout
     UNITS/pointsman-agent.service
 
 The state folder is not made: systemd makes it for the user that it invents (`StateDirectory=`).
 """
 
+import json
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -22,10 +23,12 @@ from typing import Final
 from pointsman_schema.envelope import load_public_key
 
 UNIT: Final = "pointsman-agent.service"
+ROOT: Final = "trust/root.json"
 HIDDEN_FROM_SERVICES: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 """What ProtectHome= and PrivateTmp= hide from the agent."""
 
 _SITE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_PLAIN_VALUE: Final = re.compile(r"[!#-&(-\[\]-~]+\Z")  # visible ASCII without quotes and backslash
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+-]*\Z")  # what needs no quoting, in units and in variables
 
 
@@ -35,13 +38,19 @@ class LayoutError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One site's controller: where its files are and what is in them."""
+    """One site's controller: where its files are and what is in them.
+
+    With `root`, the root of a rollout's repository, there is no bundle to be copied and no key in `trust`. `variables`
+    are flags of `run` beyond those for which something is laid down.
+    """
 
     site: str
     trust: Sequence[Path]
     config: Path
     units: Path | None
     executable: Path
+    root: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def lay_down(self) -> list[Path]:
         """Write what is missing and return it; raises LayoutError where a file is there and differs."""
@@ -85,17 +94,25 @@ class Layout:
         if len(keys) != len(self.trust):
             raise LayoutError("two files of --trust have the same name")
         texts = {**keys, self.config / "agent.env": self._environment(list(keys)).encode()}
+        if self.root is not None:
+            texts[self.config / ROOT] = _root(self.root)
         if self.units is not None:
             texts[self.units / UNIT] = unit_text(self.executable, self.config).encode()
         return texts
 
     def _environment(self, keys: Sequence[Path]) -> str:
-        return (
-            "# Flags of `pointsman-agent run`, read by systemd: NAME=VALUE, no quotes needed, no ~.\n"
-            f"POINTSMAN_SITE={self.site}\n"
-            f"POINTSMAN_BUNDLE={self.config / 'site.bundle'}\n"
-            f"POINTSMAN_TRUST={os.pathsep.join(map(str, keys))}\n"
-        )
+        variables = {"POINTSMAN_SITE": self.site}
+        if self.root is None:
+            variables["POINTSMAN_BUNDLE"] = str(self.config / "site.bundle")
+            variables["POINTSMAN_TRUST"] = os.pathsep.join(map(str, keys))
+        else:
+            variables["POINTSMAN_ROLLOUT_ROOT"] = str(self.config / ROOT)
+        variables |= self.variables
+        for value in variables.values():
+            if not _PLAIN_VALUE.match(value):
+                raise LayoutError(f"{value!r}: write it without white space, quotes and backslashes")
+        comment = "# Flags of `pointsman-agent run`, read by systemd: NAME=VALUE, no quotes needed, no ~.\n"
+        return comment + "".join(f"{name}={value}\n" for name, value in variables.items())
 
 
 def unit_text(executable: Path, config: Path) -> str:
@@ -115,6 +132,21 @@ def _public_key(path: Path) -> bytes:
         load_public_key(content)
     except ValueError as error:
         raise LayoutError(f"--trust {path}: {error}; it is the file NAME.pub that `pointsman keygen` made") from error
+    return content
+
+
+def _root(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LayoutError(f"--rollout-root {path}: {error.strerror}") from error
+    try:
+        kind = json.loads(content)["signed"]["_type"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        kind = None
+    if kind != "root":
+        message = "no root; it is metadata/1.root.json of the repository that `pointsman rollout init` made"
+        raise LayoutError(f"--rollout-root {path}: {message}")
     return content
 
 

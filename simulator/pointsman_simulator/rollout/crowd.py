@@ -136,6 +136,7 @@ class _Controller:
         }
         said = ",".join(f'{name}="{value}"' for name, value in labels.items() if value)
         lines = [f"pointsman_report{{{said}}} {int(stamp)} {int(stamp * 1000)}"]
+        lines.append(f'pointsman_report_timestamp_seconds{{site="{self._site}"}} {int(stamp)} {int(stamp * 1000)}')
         for name in ("stations", "stations_connected", "open_transactions", "supervision_reachable"):
             lines.append(f'pointsman_{name}{{site="{self._site}"}} 1 {int(stamp * 1000)}')
         headers = {"Authorization": f"Bearer {self._crowd.tokens[self._site]}"}

@@ -40,10 +40,15 @@ http {{
     scgi_temp_path {folder}/scgi;
     map_hash_bucket_size 256;
     map_hash_max_size 65536;
-    map $http_authorization $pointsman_site {{
+    map $http_authorization $pointsman_token {{
+        default "";
+        "~^Bearer [0-9a-f]{{64}}$" $http_authorization;
+    }}
+    map $pointsman_token $pointsman_site {{
         default "";
         include {folder}/tokens.map;
     }}
+    limit_req_zone $pointsman_site zone=pointsman_push:10m rate=4r/m;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location /rollout/ {{
@@ -52,8 +57,13 @@ http {{
         }}
         location = /push {{
             if ($pointsman_site = "") {{ return 401; }}
-            client_max_body_size 1m;
+            if ($http_content_encoding != "") {{ return 415; }}
+            limit_except POST {{ deny all; }}
+            limit_req zone=pointsman_push burst=20 nodelay;
+            limit_req_status 429;
+            client_max_body_size 128k;
             proxy_set_header Authorization "";
+            proxy_set_header Content-Encoding "";
             proxy_pass http://127.0.0.1:{store}/api/v1/import/prometheus?extra_label=site=$pointsman_site;
         }}
     }}
@@ -78,30 +88,33 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def nginx(folder: Path, web: Path, store: int, tokens: Mapping[str, str]) -> AsyncIterator[str]:
-    """Serve `web` below /rollout/, and take reports at /push; `tokens` by site. Yields the URL."""
+    """Serve `web` below /rollout/, and take reports at /push; `tokens`, of 64 hex digits, by site. Yields the URL."""
     port = free_port()
     folder.mkdir()  # noqa: ASYNC240  # a local disk, before anything runs
     user = "user root;" if os.geteuid() == 0 else ""  # as root, nginx would give up the right to read the folder
     (folder / "tokens.map").write_text("".join(f'"Bearer {token}" {site};\n' for site, token in tokens.items()))
     (folder / "nginx.conf").write_text(_NGINX.format(user=user, folder=folder, port=port, web=web, store=store))
-    command = [_path("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
-    async with _running(command, port, folder / "nginx.log"):
+    command = [program_path("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    async with running(command, port, folder / "nginx.log"):
         yield f"http://127.0.0.1:{port}"
 
 
 @asynccontextmanager
-async def victoria_metrics(folder: Path) -> AsyncIterator[tuple[int, trio.Process]]:
-    """Run a metrics store; yields its port and its process."""
+async def victoria_metrics(folder: Path, relabel: Path | None = None) -> AsyncIterator[tuple[int, trio.Process]]:
+    """Run a metrics store, which takes what `relabel` lets through; yields its port and its process."""
     port = free_port()
     folder.mkdir()  # noqa: ASYNC240  # a local disk, before anything runs
     command = [
-        _path("victoria-metrics"),
+        program_path("victoria-metrics"),
         f"-httpListenAddr=127.0.0.1:{port}",
         f"-storageDataPath={folder}/data",
         "-search.latencyOffset=1s",  # people at a demo do not wait for the usual 30 s
         "-retentionPeriod=1d",
+        "-search.maxUniqueTimeseries=1000000",
     ]
-    async with _running(command, port, folder / "store.log") as process:
+    if relabel is not None:
+        command.append(f"-relabelConfig={relabel}")
+    async with running(command, port, folder / "store.log") as process:
         yield port, process
 
 
@@ -113,13 +126,13 @@ async def vmalert(folder: Path, rules: Path, store: int) -> AsyncIterator[str]:
     text = rules.read_text()  # noqa: ASYNC240
     (folder / "fleet.rules.yaml").write_text(text.replace("interval: 1m", "interval: 2s"))
     command = [
-        _path("vmalert"),
+        program_path("vmalert"),
         f"-rule={folder}/fleet.rules.yaml",
         f"-datasource.url=http://127.0.0.1:{store}",
         "-notifier.url=http://127.0.0.1:9",  # Debian's vmalert wants one; nobody is to be called
         f"-httpListenAddr=127.0.0.1:{port}",
     ]
-    async with _running(command, port, folder / "vmalert.log"):
+    async with running(command, port, folder / "vmalert.log"):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -145,7 +158,8 @@ def _get(url: str) -> bytes:
         raise ProgramFailed(f"{url}: {error}") from error
 
 
-def _path(program: str) -> str:
+def program_path(program: str) -> str:
+    """Return where a server is; raises ProgramFailed."""
     found = shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
     if found is None:
         raise ProgramFailed(f"{program} is not installed; on Debian: apt-get install {PROGRAMS[program]}")
@@ -153,7 +167,8 @@ def _path(program: str) -> str:
 
 
 @asynccontextmanager
-async def _running(command: Sequence[str], port: int, log: Path) -> AsyncIterator[trio.Process]:
+async def running(command: Sequence[str], port: int, log: Path) -> AsyncIterator[trio.Process]:
+    """Run a server until the end of the context, from when it listens on `port`; raises ProgramFailed."""
     with log.open("wb") as output:
         process = await trio.lowlevel.open_process(
             list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -58,7 +58,7 @@ class Plan:
 async def simulate(plan: Plan, folder: Path, tell: Callable[[str], None]) -> bool:
     """Run it in `folder`, an empty one; return whether the brake held. Raises ProgramFailed."""
     sites = names(plan.sites)
-    tokens = {site: secrets.token_hex(12) for site in sites}
+    tokens = {site: secrets.token_hex(32) for site in sites}
     model = await _model(folder)
     _lay_down(folder, sites, model, FIRST)
     (folder / "sites" / "rollout.yaml").write_text(_RULES.format(soak=int(plan.poll_s)))

@@ -236,7 +236,7 @@ class Story:
 async def play(folder: Path, rules: Path, tell: Callable[[str], None]) -> None:
     """Set all up in `folder`, an empty one, and play; `rules` are the fleet's alert rules. Raises ProgramFailed."""
     ports = {site: servers.free_port() for site in SITES}
-    tokens = {site: secrets.token_hex(16) for site in SITES}
+    tokens = {site: secrets.token_hex(32) for site in SITES}
     async with AsyncExitStack() as stack:
         supervision = await stack.enter_async_context(open_supervision())
         store, _ = await stack.enter_async_context(servers.victoria_metrics(folder / "store"))
