@@ -191,6 +191,8 @@ async def test_variables_of_an_image_that_are_made_empty_leave_the_place_to_a_ro
 ) -> None:
     rollout = ["--rollout", "https://fleet.example", "--rollout-root", str(tmp_path / "1.root.json")]
     command = ["run", "--site", "lyon", "--state", str(tmp_path / "state"), *rollout]
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "state.json").write_text("{damaged")
     monkeypatch.setenv("POINTSMAN_BUNDLE", "/etc/pointsman/site.bundle")
     monkeypatch.setenv("POINTSMAN_TRUST", "/etc/pointsman/trust/release.pub")
     assert "exclude each other" in (await ran(*command)).stderr
@@ -198,4 +200,5 @@ async def test_variables_of_an_image_that_are_made_empty_leave_the_place_to_a_ro
     monkeypatch.setenv("POINTSMAN_BUNDLE", "")
     monkeypatch.setenv("POINTSMAN_TRUST", "")
 
-    assert "1.root.json: No such file" in (await ran(*command)).stderr
+    # It is past its flags when it comes to its state.
+    assert "state.json is damaged" in (await ran(*command)).stderr
