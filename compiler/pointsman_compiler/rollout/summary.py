@@ -85,7 +85,7 @@ def _headline(ledger: Ledger) -> str:
         return "nothing is published yet"
     own = [entry for entry in ledger.sites.values() if entry.published == published.number]
     offered = sum(not entry.is_pending for entry in own)
-    revision = f" ({published.revision[:12]})" if published.revision else ""
+    revision = f" ({_short(published.revision)})" if published.revision else ""
     return f"published {_time(published.at)}{revision}: {offered} of {len(own)} sites have been offered it"
 
 
@@ -125,7 +125,7 @@ def _next(ledger: Ledger, promotion: Promotion, notes: Sequence[str]) -> Sequenc
         if each.verdict == "inconclusive"
     )
     most = waits.most_common(_REASONS_SHOWN if not notes else 1)
-    lines = [*(f"{count} wait{_for(ledger, number)[:17]}: {reason}" for (number, reason), count in most), *notes]
+    lines = [*(f"{count} wait{_for(ledger, number)}: {reason}" for (number, reason), count in most), *notes]
     if promotion.moved:
         return [*lines, f"next: `promote` moves {len(promotion.moved)} sites"]
     if not ledger.sites:
@@ -139,7 +139,7 @@ def _next(ledger: Ledger, promotion: Promotion, notes: Sequence[str]) -> Sequenc
 def _for(ledger: Ledger, number: int) -> str:
     """Name a publication that is not the last one, which the headline has."""
     is_last = ledger.published is not None and number == ledger.published.number
-    return "" if is_last else f" for {_revision(ledger, number) or f'publication {number}'}"
+    return "" if is_last else f" for {_short(_revision(ledger, number)) or f'publication {number}'}"
 
 
 def _of(ledger: Ledger, number: int) -> str:
@@ -151,6 +151,10 @@ def _revision(ledger: Ledger, number: int) -> str | None:
     """Return the revision of a publication, where one is known."""
     publication = ledger.publication(number)
     return publication.revision if publication is not None else None
+
+
+def _short(revision: str | None) -> str:
+    return (revision or "")[:12]
 
 
 def _content(digest: str, at: int) -> str:

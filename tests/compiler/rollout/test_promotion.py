@@ -323,6 +323,17 @@ def test_the_summary_names_the_revision_that_a_site_waits_for() -> None:
     assert "(sequence 2 of 2abcdef)" in explain_site(ledger, TWO_RINGS, {}, NOON + 60, "lyon")
 
 
+def test_the_summary_numbers_a_publication_that_has_no_revision() -> None:
+    ledger = publish(settled(FLEET), [newcomer(site, "b", 2) for site in FLEET], NOON, None)
+    ledger = promote(ledger, TWO_RINGS, {}, NOON).ledger
+    ledger = publish(ledger, [newcomer("utrecht", "c", 3)], NOON, "f" * 40)
+
+    lines = summarize(ledger, TWO_RINGS, {}, NOON).splitlines()
+
+    assert lines[0] == "published 2026-11-25T12:00:00Z (ffffffffffff): 0 of 1 sites have been offered it"
+    assert "1 wait for publication 2: waits for ring lab: 11 min of its spread and soak" in lines
+
+
 def test_the_summary_tells_sites_that_failed_after_their_batch_had_proven_itself() -> None:
     rules = Rules(1, (Ring("all", soak=0, most_failed=50),), spread=0)
     ledger = promote(changed(settled(FLEET)), rules, {}, NOON).ledger
