@@ -231,8 +231,11 @@ def offer(entry: SiteEntry, site: str, spread: int, now: int) -> SiteEntry:
         assert entry.offered is not None
         since = ends = ceil(entry.offered.turn(site))
         entry = _without_offer(entry)
-    made = Offer(entry.desired, since, ends, entry.waits_since)
-    last = Unproven(entry.waits_since, entry.published, ends)
+    return _offered(entry, Offer(entry.desired, since, ends, entry.waits_since))
+
+
+def _offered(entry: SiteEntry, made: Offer) -> SiteEntry:
+    last = Unproven(made.brings, entry.published, made.spread_ends)
     unproven = () if entry.offered is None else _and_then(entry.unproven, last)
     return msgspec.structs.replace(entry, offered=made, before=entry.offered, withdrawn=None, unproven=unproven)
 
@@ -275,13 +278,8 @@ def offer_again(ledger: Ledger, sites: Iterable[str]) -> Ledger:
     entries = dict(ledger.sites)
     for site in sites:
         entry = entries[site]
-        taken = entry.withdrawn
-        assert taken is not None
-        last = Unproven(taken.brings, entry.published, taken.spread_ends)
-        unproven = () if entry.offered is None else _and_then(entry.unproven, last)
-        entries[site] = msgspec.structs.replace(
-            entry, offered=taken, before=entry.offered, withdrawn=None, unproven=unproven
-        )
+        assert entry.withdrawn is not None
+        entries[site] = _offered(entry, entry.withdrawn)
     return msgspec.structs.replace(ledger, sites=entries)
 
 
