@@ -25,7 +25,6 @@ was there may have taken it all the same: where a site reports so, it is offered
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -34,9 +33,12 @@ from msgspec.structs import replace
 from pointsman_compiler.rollout.health import Health, is_of, is_unreadable
 from pointsman_compiler.rollout.ledger import Halt, Ledger, SiteEntry, is_to_come, offer, offer_again, withdraw
 from pointsman_compiler.rollout.rules import Freeze, Pin, Ring, Rules
-from pointsman_compiler.rollout.trials import Member, Trial, is_due, judge
+from pointsman_compiler.rollout.trials import Trial, is_due, judge
 
 Verdict = Literal["go", "halt", "inconclusive", "settled"]
+
+Rings = Sequence[tuple[Ring, Sequence[str]]]
+"""The rings in their order, and the sites of each."""
 
 MINUTE_S: Final = 60
 """What freezes are exact to."""
@@ -74,17 +76,15 @@ class Promotion(Struct, frozen=True):
 
 def promote(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     """Return what moves at the Unix time `now`."""
+    rings, freezes = _rings(ledger, rules), _Freezes(rules)
     taken = tuple(_taken(ledger, health, now))
-    ledger, against = withdraw(offer_again(ledger, taken), _against_rules(ledger, rules, now), now)
-    rings = _members(ledger, rules)
-    trials = {ring.name: judge(ring, members, rules, health, now) for ring, members in rings}
+    ledger, against = withdraw(offer_again(ledger, taken), _against_rules(ledger, rings, rules, freezes, now), now)
+    trials = {ring.name: judge(ring, sites, ledger, rules, health, now) for ring, sites in rings}
     judged = ledger if ledger.halt is not None else _judged(ledger, trials, health, now)
     if judged.halt is not None:
         left, withdrawn = withdraw(judged, judged.sites, now)
-        return Promotion(
-            left, (), _halted(_members(left, rules), rules, judged.halt, now), trials, (*against, *withdrawn), taken
-        )
-    promotion = _moved(_proven(judged, trials, now), rings, rules, trials, now)
+        return Promotion(left, (), _halted(left, rings, rules, judged.halt, now), trials, (*against, *withdrawn), taken)
+    promotion = _moved(_proven(judged, trials, now), rings, rules, freezes, trials, now)
     return replace(promotion, withdrawn=tuple(site for site in against if site not in promotion.moved), taken=taken)
 
 
@@ -104,16 +104,32 @@ def brake(ledger: Ledger, rules: Rules, health: Health, now: int) -> Promotion:
     if not found.moved:
         return found
     ledger = offer_again(ledger, found.taken)
-    left, withdrawn = withdraw(ledger, _against_rules(ledger, rules, now), now)
+    left, withdrawn = withdraw(ledger, _against_rules(ledger, _rings(ledger, rules), rules, _Freezes(rules), now), now)
     waiting = {site: replace(found.decisions[site], verdict="inconclusive", reason=MAY_MOVE) for site in found.moved}
     return replace(found, ledger=left, moved=(), decisions={**found.decisions, **waiting}, withdrawn=withdrawn)
 
 
-def _members(ledger: Ledger, rules: Rules) -> Sequence[tuple[Ring, list[Member]]]:
-    members: list[list[Member]] = [[] for _ in rules.rings]
+def _rings(ledger: Ledger, rules: Rules) -> Rings:
+    rings: list[list[str]] = [[] for _ in rules.rings]
     for site, entry in sorted(ledger.sites.items()):
-        members[rules.ring_of(site, entry.labels)].append((site, entry))
-    return list(zip(rules.rings, members, strict=True))
+        rings[rules.ring_of(site, entry.labels)].append(site)
+    return list(zip(rules.rings, rings, strict=True))
+
+
+class _Freezes:
+    """Which freeze holds for sites of a ring in a zone, found once for all of them."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._found: dict[tuple[str, str, int], Freeze | None] = {}
+
+    def at(self, ring: Ring, time_zone: str, now: int) -> Freeze | None:
+        """Return the freeze that holds at the Unix time `now`, if any."""
+        minute = now // MINUTE_S
+        key = (ring.name, time_zone, minute)
+        if key not in self._found:
+            self._found[key] = self._rules.freeze_of(ring.name, time_zone, minute * MINUTE_S)
+        return self._found[key]
 
 
 def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: int) -> Ledger:
@@ -129,16 +145,18 @@ def _judged(ledger: Ledger, trials: Mapping[str, Trial], health: Health, now: in
     return ledger
 
 
-def _against_rules(ledger: Ledger, rules: Rules, now: int) -> Iterator[str]:
+def _against_rules(ledger: Ledger, rings: Rings, rules: Rules, freezes: _Freezes, now: int) -> Iterator[str]:
     """Sites that are offered something else than they are pinned to, or whose turn would come within a freeze."""
     for site in rules.pins:
         entry = ledger.sites.get(site)
         if entry and (pin := rules.pin_of(site, entry.time_zone, now)) and _is_against(entry, pin):
             yield site
-    for site, entry in ledger.sites.items() if rules.freezes else ():
-        if entry.offered is not None and is_to_come(entry, site, now):
-            ring = rules.rings[rules.ring_of(site, entry.labels)]
-            if rules.freeze_of(ring.name, entry.time_zone, int(entry.offered.turn(site))):
+    for ring, sites in rings if rules.freezes else ():
+        for site in sites:
+            offered, time_zone = ledger.sites[site].offered, ledger.sites[site].time_zone
+            if offered is None or not is_to_come(ledger.sites[site], site, now):
+                continue
+            if freezes.at(ring, time_zone, int(offered.turn(site))) is not None:
                 yield site
 
 
@@ -151,14 +169,16 @@ def _pinned(entry: SiteEntry, pin: Pin) -> str:
     return f"{reason}; {TOO_LATE}" if _is_against(entry, pin) else reason
 
 
-def _halted(rings: Sequence[tuple[Ring, list[Member]]], rules: Rules, halt: Halt, now: int) -> dict[str, Decision]:
-    return {
-        site: Decision(ring.name, "halt", halt.because)
-        if entry.is_pending
-        else _settled(ring, entry, rules.pin_of(site, entry.time_zone, now))
-        for ring, members in rings
-        for site, entry in members
-    }
+def _halted(ledger: Ledger, rings: Rings, rules: Rules, halt: Halt, now: int) -> dict[str, Decision]:
+    decisions = {}
+    for ring, sites in rings:
+        for site in sites:
+            entry = ledger.sites[site]
+            if entry.is_pending:
+                decisions[site] = Decision(ring.name, "halt", halt.because)
+            else:
+                decisions[site] = _settled(ring, entry, rules.pin_of(site, entry.time_zone, now))
+    return decisions
 
 
 def _proven(ledger: Ledger, trials: Mapping[str, Trial], now: int) -> Ledger:
@@ -225,24 +245,21 @@ class _Passed:
 
 def _moved(
     ledger: Ledger,
-    rings: Sequence[tuple[Ring, list[Member]]],
+    rings: Rings,
     rules: Rules,
+    freezes: _Freezes,
     trials: Mapping[str, Trial],
     now: int,
 ) -> Promotion:
-    @cache
-    def freeze_of(ring: str, time_zone: str, minute: int) -> Freeze | None:
-        return rules.freeze_of(ring, time_zone, minute * MINUTE_S)
-
     def why_not(ring: Ring, site: str, entry: SiteEntry, after: SiteEntry, room: int) -> str:
         assert after.offered is not None
         turn = int(after.offered.turn(site))
         is_first = entry.offered is None
-        if (freeze := freeze_of(ring.name, entry.time_zone, now // MINUTE_S)) is not None:
+        if (freeze := freezes.at(ring, entry.time_zone, now)) is not None:
             return f"frozen: {freeze.because}"
         if not is_first and (reason := next(filter(None, (each.holds_up(entry) for each in passed)), "")):
             return reason
-        if (freeze := freeze_of(ring.name, entry.time_zone, turn // MINUTE_S)) is not None:
+        if (freeze := freezes.at(ring, entry.time_zone, turn)) is not None:
             return f"its turn in the spread would be frozen: {freeze.because}"
         if room <= 0 and not is_first and not entry.unproven:
             return f"waits for room: {ring.at_once} of ring {ring.name} are under way"
@@ -250,10 +267,10 @@ def _moved(
 
     sites, decisions, moved = dict(ledger.sites), {}, []
     passed: list[_Passed] = []
-    for ring, members in rings:
-        room = ring.at_once - sum(bool(sites[site].unproven) for site, _ in members)
+    for ring, own in rings:
+        room = ring.at_once - sum(bool(sites[site].unproven) for site in own)
         held = []
-        for site, _ in sorted(members, key=lambda member: member[1].waits_since):
+        for site in sorted(own, key=lambda site: ledger.sites[site].waits_since):
             entry = sites[site]
             pin = rules.pin_of(site, entry.time_zone, now)
             if not entry.is_pending:

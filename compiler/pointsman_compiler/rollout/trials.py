@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from pointsman_compiler.rollout.health import FINDINGS, REPORTED, Finding, Health, find
-from pointsman_compiler.rollout.ledger import SiteEntry, Unproven
+from pointsman_compiler.rollout.ledger import Ledger, Unproven
 from pointsman_compiler.rollout.rules import Ring, Rules
-
-Member = tuple[str, SiteEntry]
-"""A site, and what the ledger has of it."""
 
 
 class Trial(Struct, frozen=True):
@@ -58,15 +55,16 @@ class Trial(Struct, frozen=True):
         return _words(self.findings)
 
 
-def judge(ring: Ring, members: Sequence[Member], rules: Rules, health: Health, now: int) -> Trial:
-    """Return the trial of `ring`, whose sites are `members`, at the Unix time `now`.
+def judge(ring: Ring, sites: Sequence[str], ledger: Ledger, rules: Rules, health: Health, now: int) -> Trial:
+    """Return the trial of `ring`, to which `sites` belong, at the Unix time `now`.
 
     A site whose content is no longer desired fails as any other, but does not wait to be healthy: what it is to have
     next may need its room.
     """
     findings: dict[str, Finding] = {}
     due: dict[str, Finding] = {}
-    for site, entry in members:
+    for site in sites:
+        entry = ledger.sites[site]
         if (offer := entry.on_trial(site, now)) is None:
             continue
         findings[site] = found = find(offer, health.get(site), now, rules.stale_after)
