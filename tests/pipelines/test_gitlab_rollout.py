@@ -126,53 +126,49 @@ def run_job(runner: Runner, name: str, **variables: str) -> tuple[int, str]:
     return done[0].returncode, f"{done[0].stderr}{done[1].stdout}"
 
 
+def done(runner: Runner, name: str, **variables: str) -> str:
+    """Run a job that has to end well; return what it says."""
+    code, said = run_job(runner, name, **variables)
+    assert code == 0, said
+    return said
+
+
 def test_a_rollout_is_published_halted_resumed_promoted_and_refreshed(runner: Runner) -> None:
     timestamp = runner.folder.parent / "served" / "metadata" / "timestamp.json"
 
-    assert run_job(runner, "compile")[0] == 0
-    code, said = run_job(runner, "publish")
-    assert code == 0, said
-    assert "0 of 3 sites have been offered it" in said
-    code, said = run_job(runner, "halt")
-    assert code == 0, said
-    assert "halted by ana" in said
+    done(runner, "compile")
+    assert "0 of 3 sites have been offered it" in done(runner, "publish")
+    assert "halted by ana" in done(runner, "halt")
     code, said = run_job(runner, "promote")
     assert code == 1
     assert "0 of 3 sites have been offered it" in said
-    code, said = run_job(runner, "resume")
-    assert code == 0, said
-    assert run_job(runner, "halt", **BECAUSE)[0] == 0
+    done(runner, "resume")
+    done(runner, "halt", **BECAUSE)
     assert "calls from Lyon" in run_job(runner, "promote")[1]
-    assert run_job(runner, "resume")[0] == 0
-    code, said = run_job(runner, "brake")
-    assert code == 0, said
-    assert "0 of 3 sites have been offered it" in said
-    code, said = run_job(runner, "promote")
-    assert code == 0, said
-    assert "3 of 3 sites have been offered it" in said
+    done(runner, "resume")
+    assert "0 of 3 sites have been offered it" in done(runner, "brake")
+    assert "3 of 3 sites have been offered it" in done(runner, "promote")
     before = timestamp.read_bytes()
-    code, said = run_job(runner, "refresh")
-    assert code == 0, said
+    done(runner, "refresh")
     assert timestamp.read_bytes() != before
 
 
 def test_a_promotion_that_was_approved_late_goes_by_the_rules_of_now(runner: Runner) -> None:
-    assert run_job(runner, "compile")[0] == 0
-    assert run_job(runner, "publish")[0] == 0
+    done(runner, "compile")
+    done(runner, "publish")
     asked_for = git(runner.folder, "rev-parse", "HEAD")
     rules = (runner.folder / "sites" / "rollout.yaml").read_text()
     commit(runner.folder, {"sites/rollout.yaml": f"{rules}\n{FREEZE}"}, "A freeze")
     git(runner.folder, "switch", "-q", "--detach", asked_for)
 
-    code, said = run_job(runner, "promote")
+    said = done(runner, "promote")
 
-    assert code == 0, said
     assert "0 of 3 sites have been offered it" in said
 
 
 def test_without_a_command_that_sends_a_halt_fails_by_its_name(runner: Runner) -> None:
-    assert run_job(runner, "compile")[0] == 0
-    assert run_job(runner, "publish")[0] == 0
+    done(runner, "compile")
+    done(runner, "publish")
     del runner.environment["POINTSMAN_PUBLISH_COMMAND"]
 
     code, said = run_job(runner, "halt")
@@ -182,14 +178,13 @@ def test_without_a_command_that_sends_a_halt_fails_by_its_name(runner: Runner) -
 
 
 def test_a_site_that_is_removed_from_git_is_removed_from_the_rollout(runner: Runner) -> None:
-    assert run_job(runner, "compile")[0] == 0
-    assert run_job(runner, "publish")[0] == 0
+    done(runner, "compile")
+    done(runner, "publish")
     shutil.rmtree(runner.folder / "bundles")
     (runner.folder / "sites" / "nl" / "utrecht-kantoor.yaml").unlink()
     commit(runner.folder, {}, "Utrecht is no more")
-    assert run_job(runner, "compile")[0] == 0
+    done(runner, "compile")
 
-    code, said = run_job(runner, "publish")
+    said = done(runner, "publish")
 
-    assert code == 0, said
     assert "0 of 2 sites have been offered it" in said

@@ -1,7 +1,8 @@
 """A whole agent that follows a repository: what is offered is taken, a start needs no network, nothing stops."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ def offer(fleet: Fleet, agent: RunningAgent, sequence: int, now: datetime | None
     fleet.offer(sequence, now, **{SITE: config})
 
 
+@asynccontextmanager
+async def following(fleet: Fleet, server: RepositoryServer, folder: Path) -> AsyncIterator[RolloutAgent]:
+    """An agent that runs, and has taken the first bundle."""
+    agent = RolloutAgent(folder, fleet, server.url)
+    offer(fleet, agent, 1)
+    async with started(agent):
+        await agent.wait_status(has_sequence(1))
+        yield agent
+
+
 def has_sequence(sequence: int) -> Any:
     return lambda status: status["bundle"]["active"] is not None and status["bundle"]["active"]["sequence"] == sequence
 
@@ -51,10 +62,7 @@ def has_sequence(sequence: int) -> Any:
 async def test_it_takes_what_is_offered_and_starts_again_without_a_network(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         offer(fleet, agent, 2)
         await agent.wait_status(has_sequence(2))
     server.answer = unavailable
@@ -69,10 +77,7 @@ async def test_it_takes_what_is_offered_and_starts_again_without_a_network(
 async def test_metadata_that_has_ended_is_told_as_stale_and_what_is_in_force_stays(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         offer(fleet, agent, 2, now=datetime.now(UTC) - timedelta(days=3))
         status = await agent.wait_status(lambda status: status["state"] == "stale")
         assert has_sequence(1)(status)
@@ -85,10 +90,7 @@ async def test_metadata_that_has_ended_is_told_as_stale_and_what_is_in_force_sta
 async def test_the_bundle_of_another_site_is_refused_though_it_is_signed(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         fleet.offer_swapped(2)
         status = await agent.wait_status(lambda status: status["bundle"]["lastFailed"] is not None)
 
@@ -99,10 +101,7 @@ async def test_the_bundle_of_another_site_is_refused_though_it_is_signed(
 async def test_a_fault_of_the_web_server_hides_no_bundle_that_failed(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         offer(fleet, agent, 2, badge_lists=["is-not-there"])
         status = await agent.wait_status(lambda status: status["bundle"]["lastFailed"] is not None)
         failed = status["bundle"]["lastFailed"]
@@ -118,10 +117,7 @@ async def test_a_fault_of_the_web_server_hides_no_bundle_that_failed(
 async def test_a_good_look_lifts_a_fault_of_the_source_before_the_next_turn(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         honest = break_timestamp(fleet)
         status = await agent.wait_status(lambda status: status["state"] == "degraded")
         assert status["bundle"]["lastFailed"]["code"] == "metadata"
@@ -138,10 +134,7 @@ async def test_a_good_look_lifts_a_fault_of_the_source_before_the_next_turn(
 async def test_what_has_ended_is_stale_also_after_a_refusal(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         fleet.offer_swapped(2)
         await agent.wait_status(lambda status: status["state"] == "degraded")
         offer(fleet, agent, 3, now=datetime.now(UTC) - timedelta(days=3))
@@ -155,10 +148,7 @@ async def test_what_has_ended_is_stale_also_after_a_refusal(
 async def test_a_server_that_lets_nobody_in_shows_in_the_status_and_degrades_nothing(
     fleet: Fleet, server: RepositoryServer, tmp_path: Path
 ) -> None:
-    agent = RolloutAgent(tmp_path, fleet, server.url)
-    offer(fleet, agent, 1)
-    async with started(agent):
-        await agent.wait_status(has_sequence(1))
+    async with following(fleet, server, tmp_path) as agent:
         server.answer = forbidden
         status = await agent.wait_status(has_source_error("unreachable"))
 

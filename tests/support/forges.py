@@ -1,15 +1,15 @@
 """The part of GitHub's and GitLab's interfaces that a comment needs, on a real HTTP server on loopback."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from support.webservers import web_server
+
 TOKEN = "a-token"
-POLL_EVERY_S = 0.01  # how soon it sees that it has to end
 
 
 class Forge:
@@ -83,13 +83,6 @@ def a_forge() -> Iterator[Forge]:
         def log_message(self, format: str, *args: object) -> None:
             """Tests print what they need."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    forge.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": POLL_EVERY_S})
-    thread.start()
-    try:
+    with web_server(Handler) as origin:
+        forge.url = origin
         yield forge
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

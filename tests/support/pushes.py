@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pointsman_agent.backoff import Backoff
 from pointsman_agent.push.sender import Pusher
 from pointsman_agent.push.spool import Spool
 from support.rollouts import Answer
+from support.webservers import web_server
 
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 WITHIN_S = 20.0
@@ -112,18 +113,9 @@ def running_store(context: ssl.SSLContext | None = None) -> Iterator[Store]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        scheme = "http" if context is None else "https"
-        store.url = f"{scheme}://127.0.0.1:{server.server_address[1]}/api/v1/import/prometheus"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield store
-        finally:
-            server.shutdown()
-            thread.join()
+    with web_server(Handler, context) as origin:
+        store.url = f"{origin}/api/v1/import/prometheus"
+        yield store
 
 
 class Site:

@@ -1,15 +1,15 @@
 """Repositories of a rollout, served by a real web server that can be made to misbehave."""
 
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
+from support.webservers import web_server
 from tuf.ngclient import Updater
 
 KEYS = [part for role in ("targets", "snapshot", "timestamp") for part in ("--key", f"keys/{role}.key")]
@@ -54,19 +54,9 @@ def repository_server(folder: Path, context: ssl.SSLContext | None = None) -> It
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = True
-        if context is not None:
-            listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
-        scheme = "http" if context is None else "https"
-        server = RepositoryServer(f"{scheme}://127.0.0.1:{listening.server_address[1]}")
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
+    with web_server(Handler, context) as origin:
+        server = RepositoryServer(origin)
+        yield server
 
 
 def endless(handler: BaseHTTPRequestHandler) -> bool:
