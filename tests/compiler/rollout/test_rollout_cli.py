@@ -151,7 +151,8 @@ def test_a_clock_that_is_behind_changes_nothing(fleet: Path) -> None:
     write_bundle(fleet, "lab", "second", 2)
     before = contents(fleet / "repository")
 
-    for command in (["publish", "bundles"], ["promote", "sites"], ["refresh"], ["resume"]):
+    roots = ["root", "--key", "keys/root-1.key", "--key", "keys/root-2.key"]
+    for command in (["publish", "bundles"], ["promote", "sites"], ["refresh"], ["resume"], roots):
         said = bad(fleet, *command, *KEYS, "--at", "2026-11-01")
         assert "the clock is behind: the rollout was last changed at 2" in said
     assert contents(fleet / "repository") == before

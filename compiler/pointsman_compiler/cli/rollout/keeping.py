@@ -170,6 +170,7 @@ def root(folder: Path, keys: tuple[str, ...], replaced: tuple[str, ...], command
     Needs as many root keys as `init` set, and those of snapshot and timestamp. A key that was stolen or lost is
     replaced by it; controllers follow by themselves.
     """
+    from pointsman_compiler.rollout.ledger import present
     from pointsman_compiler.rollout.publishing import send
     from pointsman_compiler.rollout.repository import Repository
 
@@ -184,6 +185,7 @@ def root(folder: Path, keys: tuple[str, ...], replaced: tuple[str, ...], command
     held = private_keys(keys)
 
     def act(repository: Repository) -> Path:
+        present(repository.ledger(), unix(at))
         repository.rotate(new, held, at, when_bridged=lambda: send(folder, command))
         return repository.root_file()
 
